@@ -1,0 +1,155 @@
+"""SageMaker hosting and its runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from treering.aws.errors import code_of, is_transient, translated
+from treering.aws.session import CLIENT_CONFIG, session
+from treering.errors import EndpointError
+from treering.steps.deployment import ConfigSpec, EndpointState, ModelSpec
+
+VARIANT = "main"  # must stay the same when an endpoint is updated with guardrails
+_ADVICE = "Check names, region and the role of this program."
+
+
+class SageMakerHosting:
+    """Models, endpoint configurations and endpoints of this account and region.
+
+    Needs sagemaker:Create/Describe/DeleteModel on the model; Create/Describe/DeleteEndpointConfig on the configuration;
+    Create/Update/Describe/DeleteEndpoint on the endpoint, the first two on the configuration as well; AddTags on all
+    three; iam:PassRole on the model's role.
+    """
+
+    def __init__(self, client: Any = None) -> None:
+        self._client: Any = client or session().client("sagemaker", config=CLIENT_CONFIG)
+
+    def find_model(self, name: str) -> ModelSpec | None:
+        """The model `name`, none where there is no such."""
+        answer = _find(f"describe the model {name}", lambda: self._client.describe_model(ModelName=name))
+        if answer is None:
+            return None
+        container = answer.get("PrimaryContainer", {})
+        return ModelSpec(
+            name, container.get("Image", ""), container.get("ModelDataUrl", ""), answer["ExecutionRoleArn"]
+        )
+
+    def create_model(self, model: ModelSpec, tags: Mapping[str, str]) -> None:
+        """Create a model."""
+        with translated(f"create the model {model.name}", _ADVICE):
+            self._client.create_model(
+                ModelName=model.name,
+                PrimaryContainer={"Image": model.image_uri, "ModelDataUrl": model.data_url},
+                ExecutionRoleArn=model.role_arn,
+                Tags=_tags(tags),
+            )
+
+    def delete_model(self, name: str) -> None:
+        """Delete a model; its artefact stays."""
+        with translated(f"delete the model {name}", _ADVICE):
+            self._client.delete_model(ModelName=name)
+
+    def find_config(self, name: str) -> ConfigSpec | None:
+        """The endpoint configuration `name`, none where there is no such."""
+        answer = _find(
+            f"describe the endpoint configuration {name}",
+            lambda: self._client.describe_endpoint_config(EndpointConfigName=name),
+        )
+        if answer is None:
+            return None
+        variant = answer["ProductionVariants"][0]
+        return ConfigSpec(
+            name, variant.get("ModelName", ""), variant.get("InstanceType", ""), variant.get("InitialInstanceCount", 0)
+        )
+
+    def create_config(self, config: ConfigSpec, tags: Mapping[str, str]) -> None:
+        """Create an endpoint configuration with the one variant."""
+        with translated(f"create the endpoint configuration {config.name}", _ADVICE):
+            self._client.create_endpoint_config(
+                EndpointConfigName=config.name,
+                ProductionVariants=[
+                    {
+                        "VariantName": VARIANT,
+                        "ModelName": config.model_name,
+                        "InstanceType": config.instance_type,
+                        "InitialInstanceCount": config.instance_count,
+                    }
+                ],
+                Tags=_tags(tags),
+            )
+
+    def delete_config(self, name: str) -> None:
+        """Delete an endpoint configuration."""
+        with translated(f"delete the endpoint configuration {name}", _ADVICE):
+            self._client.delete_endpoint_config(EndpointConfigName=name)
+
+    def find_endpoint(self, name: str) -> EndpointState | None:
+        """State of the endpoint `name`, none where there is no such."""
+        answer = _find(f"describe the endpoint {name}", lambda: self._client.describe_endpoint(EndpointName=name))
+        if answer is None:
+            return None
+        return EndpointState(
+            answer["EndpointStatus"], answer.get("EndpointConfigName", ""), answer.get("FailureReason", "")
+        )
+
+    def create_endpoint(self, name: str, config_name: str, tags: Mapping[str, str]) -> None:
+        """Start to create an endpoint."""
+        with translated(f"create the endpoint {name}", _ADVICE):
+            self._client.create_endpoint(EndpointName=name, EndpointConfigName=config_name, Tags=_tags(tags))
+
+    def update_endpoint(self, name: str, config_name: str) -> None:
+        """Start to put another configuration into service; the old one serves until then."""
+        with translated(f"update the endpoint {name}", _ADVICE):
+            self._client.update_endpoint(EndpointName=name, EndpointConfigName=config_name)
+
+    def delete_endpoint(self, name: str) -> None:
+        """Start to delete an endpoint."""
+        with translated(f"delete the endpoint {name}", _ADVICE):
+            self._client.delete_endpoint(EndpointName=name)
+
+
+class SageMakerRuntime:
+    """Sends requests to endpoints. Needs sagemaker:InvokeEndpoint on them."""
+
+    def __init__(self, client: Any = None) -> None:
+        config = CLIENT_CONFIG.merge(Config(read_timeout=70))  # the container has 60 s (InvokeEndpoint, API reference)
+        self._client: Any = client or session().client("sagemaker-runtime", config=config)
+
+    def invoke(self, endpoint_name: str, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+        """The container's answer: body and content type. Raises EndpointError where the container answers an error."""
+        with translated(f"invoke the endpoint {endpoint_name}", _ADVICE):
+            try:
+                answer = self._client.invoke_endpoint(
+                    EndpointName=endpoint_name, Body=body, ContentType=content_type, Accept=accept
+                )
+            except ClientError as error:
+                if code_of(error) == "ModelError":
+                    status, said = (error.response.get(name) for name in ("OriginalStatusCode", "OriginalMessage"))
+                    raise EndpointError(
+                        f"The container of endpoint {endpoint_name} answered {status}: {said}. See its log."
+                    ) from error
+                raise
+            return answer["Body"].read(), str(answer.get("ContentType", ""))
+
+
+def _find(action: str, describe: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """What `describe` answers, none for a ValidationException.
+
+    SageMaker has no code of its own for a model, configuration or endpoint that does not exist. The only parameter of
+    these calls is a name, which this application made and checked, so nothing else about them can be invalid.
+    """
+    with translated(action, _ADVICE):
+        try:
+            return describe()
+        except ClientError as error:
+            if code_of(error) in ("ValidationException", "ResourceNotFound") and not is_transient(error):
+                return None
+            raise
+
+
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -1,0 +1,226 @@
+"""What travels between the steps: one typed contract for each, as JSON in a state's input or beside the data.
+
+The state machine passes references (S3 URIs, names), never data. Every contract of a run carries its run ID and the
+dataset version.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from treering.errors import InvalidEventError
+from treering.keys import Split
+from treering.names import RUN_ID
+
+Version = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+RunId = Annotated[str, Field(pattern=f"^{RUN_ID.pattern}$")]
+S3Uri = Annotated[str, Field(pattern=r"^s3://[^/]+/.*$")]
+
+
+class Contract(BaseModel):
+    """Base of all contracts: immutable, and unknown members are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> str:
+        """Indented JSON for an object in S3, with a line break at the end."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def parse_event(model: type[M], event: Any) -> M:
+    """The event of a function as `model`. Raises InvalidEventError that names every member that is missing or wrong."""
+    try:
+        return model.model_validate(event)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in p['loc']) or 'the event'}: {p['msg']}" for p in error.errors()
+        )
+        raise InvalidEventError(f"This is no {model.__name__}: {problems}. See events/ for examples.") from error
+
+
+class ScheduledEvent(BaseModel):
+    """The members of EventBridge's scheduled event that ingestion reads; others are allowed, as AWS may add some."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    time: AwareDatetime  # the scheduled instant, the same when the event is delivered twice
+
+
+class DatasetRef(Contract):
+    """Points to a dataset version."""
+
+    name: str
+    version: Version
+    prefix_uri: S3Uri
+    manifest_uri: S3Uri
+
+
+class ExecutionInput(Contract):
+    """Input of the state machine: what to learn from, and the instant of the schedule that asked for it."""
+
+    dataset: DatasetRef
+    scheduled_at: AwareDatetime
+
+
+class FileRecord(Contract):
+    """One file of a dataset version: object key, size in bytes, SHA-256 in hex; rows where it is a split."""
+
+    key: str
+    bytes: int
+    sha256: str
+    rows: int | None = None
+
+
+class ColumnRecord(Contract):
+    """One column as the validation saw it."""
+
+    name: str
+    type: str
+    missing: int
+
+
+class DatasetManifest(Contract):
+    """Describes a dataset version; written last, so that its presence says that all of the version is there."""
+
+    dataset: str
+    version: Version
+    use_case: str
+    source: str  # URL of the download
+    competition: str
+    scheduled_at: AwareDatetime  # of the event that made this version, and for which it is trained on
+    downloaded_at: datetime
+    rows: dict[Split, int]
+    columns: tuple[ColumnRecord, ...]
+    split_salt: str
+    split_shares: dict[Split, float]
+    raw: tuple[FileRecord, ...]
+    splits: dict[Split, FileRecord]
+
+
+class IngestionRecord(Contract):
+    """Ties an event of the schedule to a dataset version: the same event again means the same version."""
+
+    dataset: str
+    version: Version
+    scheduled_at: AwareDatetime
+
+
+class IngestResult(Contract):
+    """What the ingest function answers."""
+
+    dataset: DatasetRef
+    new_version: bool
+    execution_arn: str | None  # none where unchanged data are not to be trained on again
+    execution_started: bool  # false where this event had started it already
+    message: str
+
+
+class CreateRunIdInput(BaseModel):
+    """Input of the run-ID function, taken from the state machine's context object."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    execution_arn: str
+    started_at: AwareDatetime
+
+
+class CreateRunIdResult(Contract):
+    """Answer of the run-ID function."""
+
+    run_id: RunId
+
+
+class StepResult(Contract):
+    """Base of each job's `result.json`."""
+
+    run_id: RunId
+    dataset_version: Version
+
+
+class FeatureRecord(Contract):
+    """A feature, its relevance (see `treering.steps`), and how many values were missing in the training split."""
+
+    name: str
+    type: str
+    relevance: float
+    missing: int
+
+
+class PreprocessResult(StepResult):
+    """Result of preprocess: rows per split, features kept and left out, most relevant first."""
+
+    rows: dict[Split, int]
+    relevance_measure: str
+    kept: tuple[FeatureRecord, ...]
+    dropped: tuple[FeatureRecord, ...]
+
+
+class RegressionMetrics(Contract):
+    """Errors on one split. `rmse`, `mae` in the target's unit; `mse`, `rmse_log` on the scale that the model learns.
+
+    rmse = sqrt(mean((y - p)^2)); mae = mean(|y - p|); r2 = 1 - sum((y - p)^2) / sum((y - mean(y))^2);
+    rmse_log = sqrt(mean((ln y - ln p)^2)), none where the target is not on a log scale.
+    """
+
+    rows: int
+    mse: float
+    rmse: float
+    mae: float
+    r2: float
+    rmse_log: float | None
+
+
+class TrainResult(StepResult):
+    """Result of train (`metrics.json`): errors on the validation split, settings, and what is in the artefact."""
+
+    validation: RegressionMetrics
+    training_rows: int
+    features: tuple[str, ...]
+    hyperparameters: dict[str, float]
+    seconds: float
+
+
+class DeployEndpointResult(StepResult):
+    """Result of deploy_endpoint: the endpoint in service and the configuration it serves."""
+
+    endpoint_name: str
+    endpoint_config_name: str
+    previous_endpoint_config_name: str | None
+    model_name: str
+    model_data_url: S3Uri
+    action: str  # created, updated, recreated (was Failed), unchanged
+    seconds: float
+
+
+class Latency(Contract):
+    """Latency of single-row requests in milliseconds, measured by the caller."""
+
+    requests: int
+    p50_ms: float
+    p99_ms: float
+
+
+class ExamplePrediction(Contract):
+    """A row of the test split: what the endpoint predicted and what is true."""
+
+    key: str
+    predicted: float
+    actual: float
+
+
+class TestEndpointResult(StepResult):
+    """Result of test_endpoint: the live endpoint's errors on the test split, agreement and latency."""
+
+    __test__ = False  # not a test class, whatever its name
+
+    endpoint_name: str
+    endpoint_config_name: str
+    test: RegressionMetrics
+    largest_relative_difference: float  # between the endpoint's predictions and the artefact's own
+    latency: Latency
+    examples: tuple[ExamplePrediction, ...]

@@ -1,0 +1,152 @@
+"""A regression forest as flat arrays: data instead of pickled code, and a prediction that needs numpy only.
+
+All trees lie one after the other in the same arrays, a node's left child right behind it. Node `i` asks whether value
+`feature[i]` of the row, in single precision, is at most `number[i]`: if so the next node is `i + 1`, else `right[i]`.
+Where `right[i]` is `i`, the node is a leaf and `number[i]` its prediction. This is scikit-learn's own rule
+(`sklearn.tree._tree` converts rows to float32 and compares with float64 thresholds), so predictions are the same but
+for the order of summation over the trees, which here is always one and the same.
+"""
+
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from treering.errors import InvalidDataError
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestRegressor
+
+LARGEST_FILE = 2 * 1024**3  # bytes that the arrays may take, packed or not
+_ROWS_AT_ONCE = 512  # keeps the walk's arrays in the processor's cache
+_DTYPES = {"feature": np.uint16, "number": np.float64, "right": np.int32, "roots": np.int32}
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """`feature`, `number`, `right`: one entry per node; `roots`: the first node of each tree, ascending from 0."""
+
+    feature: NDArray[np.uint16]
+    number: NDArray[np.float64]
+    right: NDArray[np.int32]
+    roots: NDArray[np.int32]
+    features: int  # values in a row
+
+    @classmethod
+    def from_sklearn(cls, model: "RandomForestRegressor") -> Self:
+        """The same forest as a fitted scikit-learn one. Raises ValueError if its nodes are not in depth-first order."""
+        feature, number, right, roots, offset = [], [], [], [], 0
+        for estimator in model.estimators_:
+            tree = estimator.tree_
+            own = np.arange(tree.node_count)
+            leaf = tree.children_left < 0
+            if not np.array_equal(tree.children_left[~leaf], own[~leaf] + 1):
+                raise ValueError("expected trees grown depth first (max_leaf_nodes=None)")
+            feature.append(np.where(leaf, 0, tree.feature))
+            number.append(np.where(leaf, tree.value[:, 0, 0], tree.threshold))
+            right.append(np.where(leaf, own, tree.children_right) + offset)
+            roots.append(offset)
+            offset += tree.node_count
+        return cls(
+            feature=np.concatenate(feature).astype(np.uint16),
+            number=np.concatenate(number).astype(np.float64),
+            right=np.concatenate(right).astype(np.int32),
+            roots=np.array(roots, np.int32),
+            features=int(model.n_features_in_),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the arrays to `path` (.npz); the same forest gives the same bytes."""
+        np.savez(
+            path,
+            feature=self.feature,
+            number=self.number,
+            right=self.right,
+            roots=self.roots,
+            features=np.array(self.features, np.int32),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and check what `save` wrote; never unpickles. Raises InvalidDataError for anything else."""
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = sum(entry.file_size for entry in archive.infolist())
+            if size > LARGEST_FILE:
+                raise InvalidDataError(
+                    f"{path.name} unpacks to {size:,} bytes, more than the {LARGEST_FILE:,} allowed."
+                )
+            with np.load(path, allow_pickle=False) as arrays:
+                loaded = {name: arrays[name] for name in (*_DTYPES, "features")}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise InvalidDataError(
+                f"{path.name} is no forest of this version of Treering: {error}. Train again."
+            ) from error
+        for name, dtype in _DTYPES.items():
+            if loaded[name].dtype != dtype or loaded[name].ndim != 1:
+                raise InvalidDataError(f"{path.name}: {name} is no flat array of {np.dtype(dtype)}. Train again.")
+        forest = cls(**{name: loaded[name] for name in _DTYPES}, features=int(loaded["features"]))
+        if problem := forest._problem():
+            raise InvalidDataError(f"{path.name} is damaged: {problem}. Train again.")
+        return forest
+
+    def predict(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean of the trees' predictions, shape (rows,), for rows of shape (rows, features).
+
+        A row's prediction does not depend on the rows beside it, to the last bit.
+        """
+        if matrix.ndim != 2 or matrix.shape[1] != self.features:
+            raise ValueError(f"expected rows of {self.features} values, got an array of shape {matrix.shape}")
+        rows = np.ascontiguousarray(matrix, np.float32)
+        predictions = np.empty(len(rows))
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            predictions[start : start + _ROWS_AT_ONCE] = self._walk(rows[start : start + _ROWS_AT_ONCE])
+        return predictions
+
+    def _walk(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        values = rows.ravel()
+        offset = (np.arange(len(rows)) * self.features)[:, None]
+        node = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
+        for _ in range(self._depth):
+            goes_right = values[offset + self.feature[node]] > self.number[node]
+            node = self._children[2 * node + goes_right]
+        result: NDArray[np.float64] = self.number[node].mean(axis=1)
+        return result
+
+    @cached_property
+    def _children(self) -> NDArray[np.int32]:
+        """Next node of node `i`: entry `2 * i` if the row's value is at most the number, else `2 * i + 1`."""
+        own = np.arange(len(self.right), dtype=np.int32)
+        left = np.where(self.right == own, own, own + 1)
+        return np.stack([left, self.right], axis=1).ravel().astype(np.int32)
+
+    @cached_property
+    def _depth(self) -> int:
+        """Questions on the longest way from a root to a leaf."""
+        depth, level = 0, self.roots
+        while True:
+            inner = level[self.right[level] != level]
+            if not inner.size:
+                return depth
+            level = np.concatenate([inner + 1, self.right[inner]])
+            depth += 1
+
+    def _problem(self) -> str:
+        """What would make a walk leave the arrays, run for ever or give no number; empty if nothing."""
+        nodes = len(self.right)
+        if not nodes or not len(self.feature) == len(self.number) == nodes or nodes > np.iinfo(np.int32).max // 2:
+            return "the arrays have not one entry per node"
+        if not len(self.roots) or self.roots[0] != 0 or (np.diff(self.roots) <= 0).any() or self.roots[-1] >= nodes:
+            return "the roots are not the first nodes of trees"
+        own = np.arange(nodes)
+        end = np.append(self.roots[1:], nodes)[np.searchsorted(self.roots, own, side="right") - 1]
+        inner = self.right != own
+        if (inner & ((self.right <= own + 1) | (self.right >= end))).any():
+            return "a node's child lies outside its tree"
+        if not 0 < self.features <= 2**16 or int(self.feature.max()) >= self.features:
+            return "a node asks for a value that no row has"
+        return "" if np.isfinite(self.number).all() else "a threshold or prediction is no number"

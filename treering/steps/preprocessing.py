@@ -1,0 +1,182 @@
+"""Raw values to the numbers that the forest takes. Fitted once, stored as JSON beside the model, and applied by the one
+method `Preprocessing.transform` in every step and in the endpoint, so that training and serving cannot differ.
+
+Fitting is in `treering.steps.fitting`.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from treering.contracts import Contract, RunId, Version
+from treering.errors import InvalidDataError
+
+Cell = str | int | float | bool | None
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+LARGEST_NUMBER = float(np.finfo(np.float32).max)  # the forest compares in single precision, as scikit-learn's does
+_LONGEST_VALUE = 60  # characters of a value quoted in an error
+
+
+class NumberFeature(Contract):
+    """A column as it is; a missing value becomes `fill`, the mean of the training split."""
+
+    kind: Literal["number"] = "number"
+    name: str
+    fill: Finite
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Raw columns it is made of."""
+        return (self.name,)
+
+
+class SumFeature(Contract):
+    """The sum of number columns, a missing value counting as 0."""
+
+    kind: Literal["sum"] = "sum"
+    name: str
+    columns: tuple[str, ...]
+
+
+class CategoryFeature(Contract):
+    """A category: each level's code, the code of a level never seen in training, and the level of a missing value."""
+
+    kind: Literal["category"] = "category"
+    name: str
+    missing_level: str
+    codes: dict[str, Finite]
+    unseen: Finite
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Raw columns it is made of."""
+        return (self.name,)
+
+
+Feature = Annotated[NumberFeature | SumFeature | CategoryFeature, Field(discriminator="kind")]
+
+
+class Preprocessing(Contract):
+    """A fitted preprocessing: features in the order of the forest's columns, most relevant first."""
+
+    format: Literal["treering-preprocessing-1"] = "treering-preprocessing-1"
+    use_case: str
+    run_id: RunId
+    dataset_version: Version
+    key: str
+    target: str
+    unit: str
+    log_scale: bool
+    raw_columns: tuple[str, ...]  # all that a row may have, in the order of a CSV without header
+    missing_tokens: tuple[str, ...]
+    features: tuple[Feature, ...]
+
+    @classmethod
+    def from_json(cls, text: str | bytes, source: str) -> Self:
+        """Read a stored preprocessing. Raises InvalidDataError that names `source`, where the text comes from."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise InvalidDataError(
+                f"{source} is no preprocessing of this version of Treering: {error}. Train again."
+            ) from error
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features, in the order of `transform`'s columns."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def required_columns(self) -> tuple[str, ...]:
+        """Raw columns that the features are made of, in the order of `raw_columns`."""
+        used = {column for feature in self.features for column in feature.columns}
+        return tuple(column for column in self.raw_columns if column in used)
+
+    def transform(self, columns: Mapping[str, Sequence[Cell]]) -> NDArray[np.float64]:
+        """Features of raw rows, shape (rows, features), no value missing.
+
+        `columns` maps a raw column to its values, one per row: text as in a CSV, or JSON's numbers and null. Columns
+        that no feature needs are not looked at. Raises InvalidDataError that names a missing column, or row (from 1),
+        column and value of the first number that is none.
+        """
+        absent = [column for column in self.required_columns if column not in columns]
+        if absent:
+            raise InvalidDataError(f"columns are missing: {', '.join(absent)}")
+        missing = frozenset(self.missing_tokens)
+        numbers: dict[str, list[float]] = {}
+        for feature in self.features:
+            if feature.kind != "category":
+                for column in feature.columns:
+                    if column not in numbers:
+                        numbers[column] = parse_numbers(column, columns[column], missing)
+        values: list[list[float]] = []
+        for feature in self.features:
+            if feature.kind == "number":
+                fill = feature.fill
+                values.append([fill if math.isnan(value) else value for value in numbers[feature.name]])
+            elif feature.kind == "sum":
+                parts = [numbers[column] for column in feature.columns]
+                values.append([_sum_present(row) for row in zip(*parts, strict=True)])
+            else:
+                code, unseen = feature.codes.get, feature.unseen
+                levels = parse_levels(feature.name, columns[feature.name], missing, feature.missing_level)
+                values.append([code(level, unseen) for level in levels])
+        return np.array(values, np.float64).T
+
+
+def parse_numbers(column: str, cells: Iterable[Cell], missing: frozenset[str]) -> list[float]:
+    """Numbers of a column, NaN where missing. Raises InvalidDataError with row, column and value for anything else."""
+    numbers = []
+    for row, cell in enumerate(cells, 1):
+        if cell is None or (isinstance(cell, str) and cell.strip() in missing):
+            numbers.append(math.nan)
+            continue
+        try:
+            number = float(cell)
+        except (ValueError, TypeError, OverflowError):
+            number = math.nan
+        # float() also reads "1_000", "nan" and True, which no CSV or JSON means as a number.
+        if not abs(number) <= LARGEST_NUMBER or isinstance(cell, bool) or (isinstance(cell, str) and "_" in cell):
+            raise InvalidDataError(f"row {row}, column {column}: expected a number, got {shortened(cell)}")
+        numbers.append(number)
+    return numbers
+
+
+def parse_levels(column: str, cells: Iterable[Cell], missing: frozenset[str], missing_level: str) -> list[str]:
+    """Levels of a category. A whole number is its digits: codes such as 20 are levels too.
+
+    Raises InvalidDataError with row, column and value for what is neither text nor number.
+    """
+    levels = []
+    for row, cell in enumerate(cells, 1):
+        if isinstance(cell, str):
+            level = cell.strip()
+        elif cell is None:
+            level = missing_level
+        elif isinstance(cell, int) and not isinstance(cell, bool):
+            level = str(cell) if abs(cell) <= LARGEST_NUMBER else "unseen"
+        elif isinstance(cell, float):
+            level = str(int(cell)) if cell.is_integer() else str(cell)
+        else:
+            raise InvalidDataError(f"row {row}, column {column}: expected text or a number, got {shortened(cell)}")
+        levels.append(missing_level if level in missing else level)
+    return levels
+
+
+def shortened(value: object) -> str:
+    """A value as JSON writes it, cut to what fits in a message."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (ValueError, TypeError, RecursionError):
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
+
+
+def _sum_present(row: Iterable[float]) -> float:
+    return math.fsum(value for value in row if not math.isnan(value))
