@@ -1,0 +1,1 @@
+"""Processing job: artefact to an endpoint in service."""

@@ -1,0 +1,52 @@
+"""Puts the run's model into service behind the one endpoint."""
+
+from sagemaker_jobs.runner import Job
+from sagemaker_jobs.settings import DeployEndpointSettings
+from treering.aws.sagemaker import SageMakerHosting
+from treering.clock import Deadline
+from treering.contracts import DeployEndpointResult
+from treering.environment import read_environment
+from treering.keys import RESULT
+from treering.steps.deployment import ConfigSpec, Deployment, Hosting, ModelSpec
+
+
+def work(job: Job, hosting: Hosting | None = None) -> str:
+    """Takes everything from the environment. Output: result.json."""
+    settings = read_environment(DeployEndpointSettings, job.environ)
+    started = job.clock.monotonic()
+    deployed = Deployment(
+        hosting or SageMakerHosting(),
+        endpoint_name=settings.endpoint_name,
+        model=ModelSpec(
+            name=settings.model_name,
+            image_uri=settings.model_image_uri,
+            data_url=settings.model_data_url,
+            role_arn=settings.model_role_arn,
+        ),
+        config=ConfigSpec(
+            name=settings.model_name,
+            model_name=settings.model_name,
+            instance_type=settings.endpoint_instance_type,
+            instance_count=settings.endpoint_instance_count,
+        ),
+        tags={"treering:run": settings.treering_run_id, "treering:dataset-version": settings.treering_dataset_version},
+        deadline=Deadline.after(settings.deploy_timeout_seconds, job.clock),
+    ).run()
+    result = DeployEndpointResult(
+        run_id=settings.treering_run_id,
+        dataset_version=settings.treering_dataset_version,
+        endpoint_name=settings.endpoint_name,
+        endpoint_config_name=settings.model_name,
+        previous_endpoint_config_name=deployed.previous_config_name,
+        model_name=settings.model_name,
+        model_data_url=settings.model_data_url,
+        action=deployed.action,
+        seconds=round(job.clock.monotonic() - started, 3),
+    )
+    job.output.mkdir(parents=True, exist_ok=True)
+    (job.output / RESULT).write_text(result.to_json(), "utf-8")
+    instead = f" instead of {deployed.previous_config_name}" if deployed.action == "updated" else ""
+    return (
+        f"Endpoint {result.endpoint_name} is in service with {result.endpoint_config_name}{instead} "
+        f"({result.action}, {result.seconds:.1f} s)."
+    )

@@ -1,0 +1,1 @@
+"""Processing job: raw splits to prepared splits and the fitted preprocessing."""

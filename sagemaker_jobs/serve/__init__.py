@@ -1,0 +1,1 @@
+"""Container of the endpoint: answers raw rows over HTTP."""

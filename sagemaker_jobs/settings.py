@@ -1,0 +1,84 @@
+"""Settings of the jobs: environment variables of processing jobs, hyperparameters of the training job."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from treering.contracts import RunId, S3Uri, Version
+from treering.errors import ConfigurationError
+from treering.names import SAGEMAKER_NAME
+from treering.use_case import Model, UseCase
+
+M = TypeVar("M", bound=BaseModel)
+Name = Annotated[str, Field(pattern=f"^{SAGEMAKER_NAME.pattern}$")]
+
+
+class Settings(BaseModel):
+    """Base of all settings; a field is the variable of the same name in capitals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PreprocessSettings(Settings):
+    """Of preprocess."""
+
+    treering_use_case: str
+    treering_run_id: RunId
+    treering_dataset_version: Version
+
+
+class DeployEndpointSettings(Settings):
+    """Of deploy_endpoint."""
+
+    treering_run_id: RunId
+    treering_dataset_version: Version
+    endpoint_name: Name
+    model_name: Name  # also the name of the endpoint configuration
+    model_data_url: S3Uri
+    model_image_uri: str = Field(min_length=1)
+    model_role_arn: str = Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")
+    endpoint_instance_type: str = Field(pattern=r"^ml\.")
+    endpoint_instance_count: int = Field(ge=1)
+    deploy_timeout_seconds: float = Field(gt=0)
+
+
+class TestEndpointSettings(Settings):
+    """Of test_endpoint."""
+
+    __test__ = False  # not a test class, whatever its name
+
+    treering_use_case: str
+    treering_run_id: RunId
+    treering_dataset_version: Version
+    endpoint_name: Name
+    endpoint_config_name: Name
+
+
+class TrainSettings(Settings):
+    """Hyperparameters of train, but for those that replace a setting of the use case's model."""
+
+    use_case: str
+    run_id: RunId
+    dataset_version: Version
+
+
+def read_hyperparameters(given: Mapping[str, str]) -> tuple[TrainSettings, dict[str, str]]:
+    """Settings of train, and the remaining hyperparameters. Raises ConfigurationError that names all that is wrong."""
+    own = {name: value for name, value in given.items() if name in TrainSettings.model_fields}
+    return _validated(TrainSettings, own), {name: value for name, value in given.items() if name not in own}
+
+
+def model_settings(use_case: UseCase, overrides: Mapping[str, str]) -> Model:
+    """Settings of the use case's model, with those that hyperparameters replace."""
+    return _validated(Model, {**use_case.model.model_dump(), **overrides})
+
+
+def _validated(model: type[M], given: Mapping[str, Any]) -> M:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        problems = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors(include_url=False))
+        raise ConfigurationError(
+            f"Hyperparameters are wrong: {problems}. Set them where the training job is defined, in statemachine/."
+        ) from error

@@ -1,0 +1,1 @@
+"""Processing job: the live endpoint against the test split."""

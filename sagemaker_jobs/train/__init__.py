@@ -1,0 +1,1 @@
+"""Training job: prepared splits to a random forest that answers raw rows."""
