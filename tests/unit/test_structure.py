@@ -1,0 +1,201 @@
+"""The same words everywhere: folder, resource, state, test and README row agree, and imports go one way."""
+
+import ast
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from treering import use_case
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = sorted(p.name for p in (ROOT / "functions").iterdir() if (p / "app.py").exists())
+JOBS = sorted(p.name for p in (ROOT / "sagemaker_jobs").iterdir() if (p / "__main__.py").exists())
+
+
+class CloudFormationLoader(yaml.SafeLoader):
+    """Reads a template; an intrinsic function becomes {"Fn": name, "Value": value}."""
+
+
+def _intrinsic(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        return {"Fn": suffix, "Value": loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {"Fn": suffix, "Value": loader.construct_sequence(node, deep=True)}
+    assert isinstance(node, yaml.MappingNode)
+    return {"Fn": suffix, "Value": loader.construct_mapping(node, deep=True)}
+
+
+CloudFormationLoader.add_multi_constructor("!", _intrinsic)
+TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), CloudFormationLoader)  # noqa: S506 (a SafeLoader)
+STATES = yaml.safe_load((ROOT / "statemachine" / "weekly_training.asl.yaml").read_text())["States"]
+README = (ROOT / "README.md").read_text()
+
+
+def camel(name: str) -> str:
+    """`create_run_id` → `CreateRunId`."""
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def title(name: str) -> str:
+    """`create_run_id` → `Create Run ID`."""
+    return " ".join("ID" if part == "id" else part.capitalize() for part in name.split("_"))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_has_its_resource_role_log_group_test_event_and_readme_row(function: str) -> None:
+    """`functions/<name>` is `<Name>Function`, with a role and a log group of its own, a test, an event and a row."""
+    resources = TEMPLATE["Resources"]
+    resource = resources[f"{camel(function)}Function"]
+
+    assert resource["Metadata"]["DockerBuildArgs"] == {"FUNCTION": function}
+    assert resource["Properties"]["ImageConfig"]["Command"] == [f"functions.{function}.app.handler"]
+    assert resource["Properties"]["Role"] == {"Fn": "GetAtt", "Value": f"{camel(function)}FunctionRole.Arn"}
+    assert resources[f"{camel(function)}FunctionLogGroup"]["Type"] == "AWS::Logs::LogGroup"
+    assert (ROOT / "functions" / function / "requirements.txt").exists()
+    assert (ROOT / "tests" / "unit" / "functions" / f"test_{function}.py").exists()
+    assert list((ROOT / "events").glob(f"{function}*.json"))
+    assert f"`functions/{function}`" in README
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_has_its_executable_role_state_test_and_readme_row(job: str) -> None:
+    """`sagemaker_jobs/<name>` is started by the executable of that name; all but the endpoint's `serve` have a state."""
+    executable = ROOT / "sagemaker_jobs" / "bin" / job
+
+    assert os.access(executable, os.X_OK)
+    assert f"sagemaker_jobs.{job}" in executable.read_text()
+    assert f"`sagemaker_jobs/{job}`" in README
+    assert list((ROOT / "tests" / "unit" / "sagemaker_jobs").glob(f"test_{job}*.py"))
+    if job == "serve":
+        assert "EndpointRole" in TEMPLATE["Resources"]
+    else:
+        assert f"{camel(job)}JobRole" in TEMPLATE["Resources"]
+        assert [s for s in STATES if s.startswith(title(job))], f"no state is named after {job}"
+
+
+def test_every_folder_of_functions_and_jobs_is_one() -> None:
+    """Nothing lies in functions/ or sagemaker_jobs/ that no test here looks at."""
+    folders = {p.name for p in (ROOT / "functions").iterdir() if p.is_dir() and p.name != "__pycache__"}
+    jobs = {p.name for p in (ROOT / "sagemaker_jobs").iterdir() if p.is_dir() and p.name not in {"__pycache__", "bin"}}
+
+    assert folders == set(FUNCTIONS)
+    assert jobs == set(JOBS)
+    assert {p.name for p in (ROOT / "sagemaker_jobs" / "bin").iterdir()} == set(JOBS)
+
+
+@pytest.mark.parametrize("state", [s for s in STATES if STATES[s]["Type"] == "Task"])
+def test_a_task_has_time_limit_retry_catch_and_keeps_its_input(state: str) -> None:
+    """Every Task has a time limit, retries with backoff and jitter, a Catch, and says where its result goes."""
+    definition = STATES[state]
+
+    assert "TimeoutSeconds" in definition
+    assert "ResultPath" in definition
+    assert definition["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+    for retry in definition["Retry"]:
+        assert retry["BackoffRate"] >= 1.5
+        assert retry["JitterStrategy"] == "FULL"
+        assert 1 <= retry["MaxAttempts"] <= 6
+        assert "States.ALL" not in retry["ErrorEquals"]
+
+
+def test_a_sagemaker_state_starts_the_entry_point_it_is_named_after() -> None:
+    """The state `Deploy Endpoint` runs the executable `deploy_endpoint`, and so on."""
+    for name, state in STATES.items():
+        if state["Type"] == "Task" and "createProcessingJob" in state["Resource"]:
+            (entry_point,) = state["Parameters"]["AppSpecification"]["ContainerEntrypoint"]
+
+            assert title(entry_point) == name
+            assert entry_point in JOBS
+
+
+def test_the_readme_names_every_state() -> None:
+    """A reader of the flow table finds each state under its own name."""
+    missing = [state for state in STATES if f"{state}" not in README]
+
+    assert not missing
+
+
+def test_every_substitution_of_the_state_machine_is_given_and_used() -> None:
+    """`${Name}` in the definition and DefinitionSubstitutions in the template are the same set."""
+    text = (ROOT / "statemachine" / "weekly_training.asl.yaml").read_text()
+    given = TEMPLATE["Resources"]["WeeklyTrainingStateMachine"]["Properties"]["DefinitionSubstitutions"]
+
+    assert set(re.findall(r"\$\{(\w+)\}", text)) == set(given)
+
+
+def test_the_state_machine_uses_no_yaml_alias() -> None:
+    """Step Functions refuses a definition with a YAML alias, whatever local tools make of it."""
+    text = (ROOT / "statemachine" / "weekly_training.asl.yaml").read_text()
+    aliases = [event for event in yaml.parse(text) if isinstance(event, yaml.AliasEvent)]
+
+    assert not aliases
+
+
+def _imports(path: Path) -> set[str]:
+    """Top-level modules, and for first-party ones the full names, that a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _files(folder: str) -> list[Path]:
+    return [p for p in (ROOT / folder).rglob("*.py") if "__pycache__" not in p.parts]
+
+
+FORBIDDEN = {
+    "treering": ("functions", "sagemaker_jobs", "local_cloud", "cli", "aws_lambda_powertools"),
+    "functions": ("sagemaker_jobs", "local_cloud", "cli", "boto3", "botocore"),
+    "sagemaker_jobs": ("functions", "local_cloud", "cli", "boto3", "botocore", "aws_lambda_powertools"),
+    "local_cloud": ("treering", "functions", "sagemaker_jobs", "cli"),
+    "cli": ("functions", "sagemaker_jobs"),
+}
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_imports_go_one_way(folder: str) -> None:
+    """Entry points import treering, never the other way; the local cloud imports none of the application."""
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in _files(folder)
+        for module in _imports(path)
+        if module.split(".")[0] in FORBIDDEN[folder]
+    ]
+
+    assert not wrong
+
+
+def test_boto3_is_imported_in_the_aws_adapters_only() -> None:
+    """In the application, only treering/aws talks to AWS."""
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in _files("treering")
+        if "aws" not in path.relative_to(ROOT).parts and {m.split(".")[0] for m in _imports(path)} & {"boto3", "botocore"}
+    ]
+
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", use_case.names())
+def test_only_the_use_case_knows_a_column(name: str) -> None:
+    """No code, template or state machine names a column of a data set."""
+    case = use_case.load(name)
+    columns = {case.columns.key, case.target.column, *case.columns.features} - {"Id", "Street", "Fence", "Heating", "Foundation"}
+    words = re.compile("|".join(rf"(?<![\w]){re.escape(c)}(?![\w])" for c in sorted(columns, key=len, reverse=True)))
+    found = {
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for folder in ("treering", "functions", "sagemaker_jobs", "local_cloud", "cli", "statemachine")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in {".py", ".yaml"}
+        for match in words.finditer(path.read_text("utf-8"))
+    }
+
+    assert not {f for f in found if not f.split(": ")[1].islower()}
