@@ -1,0 +1,154 @@
+"""CloudWatch alarms: the metrics that AWS services publish about themselves, and the evaluation of alarms.
+
+Evaluated are metric alarms with a plain statistic, per period, over the evaluation periods, with the datapoints to
+alarm and the treatment of missing data
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html). It stands in for the
+emulator's evaluation, which looks at a metric of every dimension at once. Metrics live on the machine's clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ministack.services import cloudwatch, sqs
+
+from local_cloud.messages import scope_of
+
+Point = Mapping[str, Any]  # a datum as the emulator stores it: Timestamp, Value, …
+
+_logger = logging.getLogger(__name__)
+_TICK_SECONDS = 2.0
+
+_STATISTICS = frozenset({"Sum", "SampleCount", "Minimum", "Maximum", "Average"})
+_PUBLISH_SECONDS = 60  # SQS publishes its metrics every minute
+_COMPARISONS = {
+    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
+    "GreaterThanThreshold": lambda value, threshold: value > threshold,
+    "LessThanThreshold": lambda value, threshold: value < threshold,
+    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
+}
+# Step Functions Developer Guide, "Monitoring Step Functions metrics using Amazon CloudWatch"
+_EXECUTION_METRICS = {
+    "RUNNING": "ExecutionsStarted",
+    "SUCCEEDED": "ExecutionsSucceeded",
+    "FAILED": "ExecutionsFailed",
+    "TIMED_OUT": "ExecutionsTimedOut",
+    "ABORTED": "ExecutionsAborted",
+}
+
+
+class Alarms:
+    """Publishes queues' metrics and evaluates alarms every two seconds."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
+
+    def install(self) -> None:
+        """Evaluate alarms here wherever the emulator would."""
+        cloudwatch._evaluate_alarm = evaluate
+
+    def start(self) -> None:
+        """Start evaluating."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop evaluating."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._stop.wait(_TICK_SECONDS):
+            try:
+                look()
+            except Exception:  # one broken alarm must not silence the others for good
+                _logger.exception("evaluating alarms failed; trying again in %s s", _TICK_SECONDS)
+
+
+def look() -> None:
+    """Publish the queues' metrics, then evaluate every alarm."""
+    _publish_queue_metrics()
+    for (account, region, _name), alarm in list(cloudwatch._alarms._data.items()):
+        with scope_of(account, region):
+            evaluate(alarm)
+
+
+def publish_execution_metric(state_machine_arn: str, status: str) -> None:
+    """Count an execution that has taken a status, in ``AWS/States``."""
+    metric = _EXECUTION_METRICS.get(status)
+    if metric:
+        cloudwatch.record_metric("AWS/States", metric, 1, "Count", {"StateMachineArn": state_machine_arn})
+
+
+def evaluate(alarm: dict[str, Any]) -> None:
+    """Set an alarm's state from its metric, and perform its actions when the state changes."""
+    if alarm.get("Statistic") not in _STATISTICS or alarm.get("ComparisonOperator") not in _COMPARISONS:
+        return
+    state, reason = state_of(alarm, _points(alarm), time.time())
+    before = alarm["StateValue"]
+    if state is None or state == before:
+        return
+    alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+    cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
+    cloudwatch._dispatch_alarm_actions(alarm, before, state, reason)
+
+
+def state_of(alarm: Mapping[str, Any], points: Sequence[Point], now: float) -> tuple[str | None, str]:
+    """Return the state of an alarm (None: keep it) and its reason, given the metric's points.
+
+    ``now`` and the points' ``Timestamp`` are seconds since the epoch.
+    """
+    periods = int(alarm.get("EvaluationPeriods", 1))
+    needed = int(alarm.get("DatapointsToAlarm") or periods)
+    treatment = alarm.get("TreatMissingData") or "missing"
+    breaching, missing = 0, 0
+    for datapoints in _by_period(points, int(alarm.get("Period", 60)), periods, now):
+        statistics = cloudwatch._calc_stats(datapoints)
+        if not statistics:
+            missing += 1
+        elif _COMPARISONS[alarm["ComparisonOperator"]](statistics[alarm["Statistic"]], alarm["Threshold"]):
+            breaching += 1
+    if missing == periods and treatment in ("missing", "ignore"):
+        if treatment == "ignore":
+            return None, ""
+        return "INSUFFICIENT_DATA", f"Insufficient Data: {missing} datapoints were unknown."
+    if treatment == "breaching":
+        breaching += missing
+    condition = f"{alarm['Statistic']} of {alarm['MetricName']} {alarm['ComparisonOperator']} {alarm['Threshold']}"
+    if breaching >= needed:
+        return "ALARM", f"Threshold Crossed: {breaching} out of the last {periods} datapoints breached: {condition}"
+    return "OK", f"Threshold not crossed: {breaching} out of the last {periods} datapoints breached: {condition}"
+
+
+def _by_period(points: Sequence[Point], period: int, periods: int, now: float) -> Iterator[list[Point]]:
+    for number in range(periods):
+        end = now - number * period
+        yield [point for point in points if end - period < point["Timestamp"] <= end]
+
+
+def _points(alarm: Mapping[str, Any]) -> list[Point]:
+    dimensions = cloudwatch._dims_from_list(alarm.get("Dimensions") or [])
+    return _metric(alarm["Namespace"], alarm["MetricName"], dimensions)
+
+
+def _metric(namespace: str, name: str, dimensions: Mapping[str, str]) -> list[Point]:
+    return list(cloudwatch._metrics.get((namespace, name, cloudwatch._dims_key(dimensions))) or [])
+
+
+def _publish_queue_metrics() -> None:
+    """Publish how many messages each queue holds: every minute, and at once when the number has changed."""
+    metric = ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+    for (account, region, _url), queue in list(sqs._queues._data.items()):
+        with scope_of(account, region):
+            sqs._refresh_counts(queue)
+            visible = float(queue["attributes"].get("ApproximateNumberOfMessages", 0))
+            dimensions = {"QueueName": queue["name"]}
+            last = _metric(*metric, dimensions)[-1:]
+            fresh = bool(last) and time.time() - last[0]["Timestamp"] < _PUBLISH_SECONDS
+            if not (fresh and last[0]["Value"] == visible):
+                cloudwatch.record_metric(*metric, visible, "Count", dimensions)

@@ -1,0 +1,68 @@
+"""Puts the checks and the provisioners into the emulator's CloudFormation; called once, before the first request."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ministack.services import cloudwatch_logs, iam, lambda_svc, sns, sqs
+from ministack.services.cloudformation import changesets, provisioners
+from ministack.services.cloudformation import handlers as requests
+
+from local_cloud.cloudformation import buckets, notifications, roles, secrets, state_machine
+from local_cloud.cloudformation.checks import UnsupportedTemplateError, check
+from local_cloud.cloudformation.handlers import Handlers, refuse_taken_names
+
+_logger = logging.getLogger(__name__)
+
+
+def install(state_machines: Callable[[], state_machine.StateMachines]) -> None:
+    """Install the local cloud's table of supported properties and its provisioners."""
+    _install_checks()
+    roles.install_managed_policies()
+    table: dict[str, Handlers] = provisioners._RESOURCE_HANDLERS
+
+    def wrap(type_name: str, wrapper: Callable[..., Handlers], *arguments: Any) -> None:
+        table[type_name] = wrapper(table[type_name], *arguments)
+
+    wrap("AWS::S3::Bucket", buckets.bucket_handlers)
+    wrap("AWS::S3::BucketPolicy", buckets.policy_handlers)
+    wrap("AWS::SecretsManager::Secret", secrets.secret_handlers)
+    wrap("AWS::Lambda::Permission", notifications.permission_handlers)
+    wrap("AWS::SNS::Topic", notifications.topic_handlers)
+    wrap("AWS::SNS::Subscription", notifications.subscription_handlers)
+    wrap("AWS::SQS::QueuePolicy", notifications.attached_policy_handlers, "Queues", lambda: sqs._queues)
+    wrap("AWS::SNS::TopicPolicy", notifications.attached_policy_handlers, "Topics", lambda: sns._topics)
+    wrap("AWS::Events::Rule", notifications.rule_handlers)
+    wrap("AWS::CloudWatch::Alarm", notifications.alarm_handlers)
+    wrap("AWS::IAM::Role", roles.role_handlers)
+    wrap("AWS::IAM::Policy", roles.policy_handlers)
+    wrap("AWS::IAM::ManagedPolicy", roles.policy_handlers)
+    table["AWS::StepFunctions::StateMachine"] = state_machine.state_machine_handlers(state_machines)
+    taken: dict[str, tuple[str, Callable[[str], bool]]] = {
+        "AWS::Logs::LogGroup": ("LogGroupName", lambda name: name in cloudwatch_logs._log_groups),
+        "AWS::SQS::Queue": ("QueueName", lambda name: name in sqs._queue_name_to_url),
+        "AWS::Lambda::Function": ("FunctionName", lambda name: name in lambda_svc._functions),
+        "AWS::IAM::Role": ("RoleName", lambda name: name in iam._roles),
+    }
+    for type_name, (property_name, is_taken) in taken.items():
+        table[type_name] = refuse_taken_names(table[type_name], type_name, property_name, is_taken)
+
+
+def _install_checks() -> None:
+    """Hold every expanded template against the table where the emulator validates it: before a change set exists."""
+    emulators_own = changesets.validate_template_support
+
+    def validate(template: Any, conditions: Any, params: Any = None) -> None:
+        emulators_own(template, conditions, params)
+        if template.get("Transform"):
+            return  # ValidateTemplate sees templates before the transform; a deployment comes here after it
+        for finding in check(template, conditions):
+            _logger.info("without local effect: %s", finding)
+
+    changesets.validate_template_support = validate
+    requests.validate_template_support = validate
+
+
+__all__ = ["UnsupportedTemplateError", "install"]

@@ -1,0 +1,98 @@
+"""The permissions that a SageMaker request needs.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon SageMaker"
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html). Names stand in ARNs in
+lower case.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+INVOKE_PATH = re.compile(r"^/endpoints/(?P<name>[^/]+)/invocations/?$")
+
+# Operation → kind of its main resource, and the field of the request that names it.
+_RESOURCES: dict[str, tuple[str, str]] = {
+    **{f"{verb}ProcessingJob": ("processing-job", "ProcessingJobName") for verb in ("Create", "Describe", "Stop")},
+    **{f"{verb}TrainingJob": ("training-job", "TrainingJobName") for verb in ("Create", "Describe", "Stop")},
+    **{f"{verb}Model": ("model", "ModelName") for verb in ("Create", "Describe", "Delete")},
+    **{f"{verb}EndpointConfig": ("endpoint-config", "EndpointConfigName") for verb in ("Create", "Describe", "Delete")},
+    **{f"{verb}Endpoint": ("endpoint", "EndpointName") for verb in ("Create", "Describe", "Update", "Delete")},
+    "UpdateEndpointWeightsAndCapacities": ("endpoint", "EndpointName"),
+}
+_CONFIGURED = frozenset({"CreateEndpoint", "UpdateEndpoint"})  # checked on the endpoint configuration, too
+# Where a request carries a role for SageMaker to assume: its caller needs iam:PassRole.
+_ROLES = {
+    "CreateProcessingJob": "RoleArn",
+    "CreateTrainingJob": "RoleArn",
+    "CreateModel": "ExecutionRoleArn",
+    "CreateEndpointConfig": "ExecutionRoleArn",
+}
+OPERATIONS_WITH_TAGS = frozenset(
+    {"CreateProcessingJob", "CreateTrainingJob", "CreateModel", "CreateEndpointConfig", "CreateEndpoint", "AddTags"}
+)
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One action on one resource, with the condition keys that a policy may test."""
+
+    action: str
+    resource: str
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+
+def permissions(region: str, account: str, path: str, headers: Mapping[str, str], body: bytes) -> list[Permission]:
+    """Return what a request needs, its own action first; empty for what is no request of SageMaker's."""
+
+    def arn(kind: str, name: str) -> str:
+        return f"arn:aws:sagemaker:{region}:{account}:{kind}/{name.lower()}"
+
+    invoked = INVOKE_PATH.match(path)
+    if invoked:
+        return [Permission("sagemaker:InvokeEndpoint", arn("endpoint", unquote(invoked["name"])))]
+    operation = headers.get("x-amz-target", "").rpartition(".")[2]
+    if not operation:
+        return []
+    request = _parse(body)
+    action, resource = f"sagemaker:{operation}", "*"  # List… name no resource
+    if operation in _RESOURCES:
+        kind, name_field = _RESOURCES[operation]
+        resource = arn(kind, str(request.get(name_field, "*")))
+    elif operation in ("AddTags", "DeleteTags", "ListTags"):
+        resource = str(request.get("ResourceArn", "*"))
+    tags = _tag_conditions(request)
+    needed = [Permission(action, resource, tags)]
+    if operation in _CONFIGURED:
+        needed.append(Permission(action, arn("endpoint-config", str(request.get("EndpointConfigName", "*"))), tags))
+    if tags and operation.startswith("Create"):
+        # "To add tags to a resource when you create it": the caller needs sagemaker:AddTags, too
+        needed.append(Permission("sagemaker:AddTags", resource, {**tags, "sagemaker:TaggingAction": operation}))
+    role = request.get(_ROLES.get(operation, ""))
+    if isinstance(role, str) and role:
+        needed.append(Permission("iam:PassRole", role, {"iam:PassedToService": "sagemaker.amazonaws.com"}))
+    return needed
+
+
+def _tag_conditions(request: Mapping[str, Any]) -> dict[str, Any]:
+    tags = {
+        str(tag["Key"]): str(tag.get("Value", ""))
+        for tag in request.get("Tags") or ()
+        if isinstance(tag, Mapping) and "Key" in tag
+    }
+    if not tags:
+        return {}
+    return {**{f"aws:RequestTag/{key}": value for key, value in tags.items()}, "aws:TagKeys": list(tags)}
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError:
+        return {}  # the service refuses it as AWS does
+    return request if isinstance(request, dict) else {}

@@ -1,0 +1,104 @@
+"""Runs a program as SageMaker runs a container: image, role, `/opt/ml`, log."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local_cloud.sagemaker.environment import ImageSpec, SageMakerEnvironment
+from local_cloud.sagemaker.errors import JobFailedError
+from local_cloud.sandbox import Mount, ProgramNotFoundError, Sandboxed, SandboxError, spawn
+
+_GIBIBYTE = 1 << 30
+_SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container to run. `directory` holds its files on the host: `ml` (`/opt/ml` inside), `tmp` (`/tmp`), `log`."""
+
+    image: ImageSpec
+    argv: Sequence[str]
+    directory: Path
+    credentials: Mapping[str, str]
+    environment: Mapping[str, str]
+    grace_seconds: float
+    mounts: Sequence[Mount] = field(default=())
+
+    @property
+    def ml(self) -> Path:
+        """`/opt/ml` on the host."""
+        return self.directory / "ml"
+
+    @property
+    def log(self) -> Path:
+        """Standard output and error."""
+        return self.directory / "log"
+
+    def path(self, inside: str) -> Path:
+        """Where a path below /opt/ml lies on the host."""
+        return self.ml / Path(inside).relative_to("/opt/ml")
+
+    def start(self, cloud: SageMakerEnvironment) -> Sandboxed:
+        """Starts the program; raises JobFailedError when there is nothing to start.
+
+        In AWS a container's disk is writable and lost afterwards. Here its disk is this machine's, so only `/opt/ml`,
+        `/tmp`, `/root` and `/dev/shm` (each the container's own) can be written to.
+        """
+        tmp = self.directory / "tmp"
+        tmp.mkdir(parents=True, exist_ok=True)
+        try:
+            return spawn(
+                self.argv,
+                env=self.variables(cloud),
+                cwd=self.image.workdir or "/",
+                mounts=[*self.image.mounts, Mount(self.ml, "/opt/ml"), Mount(tmp, "/tmp"), *self.mounts],  # noqa: S108
+                log=self.log,
+                read_only_root=True,
+                tmpfs=(("/root", _GIBIBYTE), ("/dev/shm", _GIBIBYTE)),  # noqa: S108
+                stop_grace_seconds=self.grace_seconds,
+            )
+        except ProgramNotFoundError as error:
+            raise JobFailedError(f"ClientError: {error}") from error
+        except SandboxError as error:
+            raise JobFailedError(f"InternalServerError: {error}") from error
+
+    def variables(self, cloud: SageMakerEnvironment) -> dict[str, str]:
+        """The program's whole environment.
+
+        SageMaker sets AWS_REGION (not AWS_DEFAULT_REGION) and gives the role's credentials through
+        AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, which the SDKs read from 169.254.170.2. That address cannot be served
+        here, so the same credentials stand in the variables that the SDKs read first. AWS_ENDPOINT_URL is the SDKs' own
+        variable, too.
+        """
+        return {
+            "HOME": "/root",
+            **self.image.env,
+            "PATH": search_path(self.image.env.get("PATH", "")),
+            "AWS_REGION": cloud.region,
+            **{name: value for name, value in self.credentials.items() if value},
+            "AWS_ENDPOINT_URL": cloud.endpoint_url(),
+            **self.environment,
+        }
+
+
+def search_path(image_path: str) -> str:
+    """PATH of a container: the image's own directories, this Python's, the system's.
+
+    The image's Python is the one that runs the local cloud, so `python` must be found there before anywhere else; the
+    image's programs must not be hidden by scripts that stand beside it.
+    """
+    given = [directory for directory in image_path.split(os.pathsep) if directory]
+    own = [directory for directory in given if directory not in _SYSTEM_PATH]
+    return os.pathsep.join([*own, str(Path(sys.executable).parent), *_SYSTEM_PATH])
+
+
+def command(image: ImageSpec, entrypoint: Sequence[str], arguments: Sequence[str], default: Sequence[str]) -> list[str]:
+    """What to run: `docker run [--entrypoint entrypoint] image [arguments]`.
+
+    A given entrypoint drops the image's CMD, as Docker does; otherwise arguments, then `default`, replace it.
+    """
+    if entrypoint:
+        return [*entrypoint, *arguments]
+    return [*image.entrypoint, *(arguments or default or image.command)]

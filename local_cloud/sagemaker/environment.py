@@ -1,0 +1,69 @@
+"""What the local SageMaker needs from the rest of the local cloud, passed in so that it can be tested alone."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from local_cloud.sandbox import Mount
+
+StateChangeHook = Callable[[str, dict[str, Any]], None]
+
+
+class RoleNotAssumableError(Exception):
+    """`credentials_for_role`: the role does not exist, or does not let SageMaker assume it."""
+
+
+class ImageSpec(Protocol):
+    """How a container image looks from inside."""
+
+    @property
+    def mounts(self) -> Sequence[Mount]:
+        """The image's files at their paths."""
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """`ENV` of the image."""
+
+    @property
+    def workdir(self) -> str:
+        """`WORKDIR`, an absolute path."""
+
+    @property
+    def entrypoint(self) -> Sequence[str]:
+        """`ENTRYPOINT`, may be empty."""
+
+    @property
+    def command(self) -> Sequence[str]:
+        """`CMD`, may be empty."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class SageMakerEnvironment:
+    """The local cloud as SageMaker sees it.
+
+    `credentials_for_role(role ARN, session name)` gives the variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
+    `AWS_SESSION_TOKEN` of a session of that role, or raises RoleNotAssumableError. `resolve_image(image URI)` raises
+    LookupError for an image nobody pushed. `now` is the cloud's clock, with time zone. `hooks` are told of every change
+    of state: `hook(kind, description)` with kind `ProcessingJob`, `TrainingJob`, `Model`, `EndpointConfig` or
+    `Endpoint` and what Describe… answers; they run on the service's threads. Permissions of callers, `iam:PassRole`
+    among them, are checked before a request gets here.
+    """
+
+    endpoint_url: Callable[[], str]
+    credentials_for_role: Callable[[str, str], Mapping[str, str]]
+    resolve_image: Callable[[str], ImageSpec]
+    state_dir: Path
+    region: str
+    account_id: str
+    now: Callable[[], datetime] = _now
+    hooks: list[StateChangeHook] = field(default_factory=list)
+    # StopTrainingJob, StopProcessingJob: "SIGTERM … delays job termination for 120 seconds"
+    job_grace_seconds: float = 120.0
+    # Custom inference code: "sends the SIGTERM signal, then 30 seconds later, the SIGKILL signal"
+    serving_grace_seconds: float = 30.0

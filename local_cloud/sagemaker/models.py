@@ -1,0 +1,43 @@
+"""Models and endpoint configurations: what they must be like."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_cloud.sagemaker.environment import SageMakerEnvironment
+from local_cloud.sagemaker.errors import invalid
+from local_cloud.sagemaker.storage import RoleStorage
+
+
+def check_model(cloud: SageMakerEnvironment, request: Mapping[str, Any], credentials: Mapping[str, str]) -> None:
+    """CreateModel: the container names an image, and the role can read the model's data."""
+    container = request.get("PrimaryContainer")
+    if not container or not container.get("Image"):
+        raise invalid("CreateModel needs a PrimaryContainer with an Image.")
+    url, role_arn = container.get("ModelDataUrl"), request["ExecutionRoleArn"]
+    if not url:
+        return
+    try:
+        found = RoleStorage(cloud.endpoint_url(), cloud.region, credentials, role_arn).exists(url)
+    except (ClientError, BotoCoreError) as error:
+        raise invalid(
+            f'Could not access model data at {url}. Please ensure that the role "{role_arn}" exists and that its trust '
+            'relationship policy allows the action "sts:AssumeRole" for the service principal '
+            '"sagemaker.amazonaws.com". Also ensure that the role has "s3:GetObject" permissions and that the object '
+            f"is located in {cloud.region}. ({error})"
+        ) from error
+    if not found:
+        raise invalid(f"Could not find model data at {url}.")
+
+
+def check_config(request: Mapping[str, Any]) -> None:
+    """CreateEndpointConfig: every variant has a name of its own, a model, and instances."""
+    variants = request["ProductionVariants"]
+    names = [variant["VariantName"] for variant in variants]
+    if len(set(names)) < len(names):
+        raise invalid(f"The names of an endpoint configuration's variants must be unique: {', '.join(sorted(names))}.")
+    for variant in variants:
+        for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
+            if not variant.get(member):
+                raise invalid(f"Production variant {variant['VariantName']} must give {member}.")

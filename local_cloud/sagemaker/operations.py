@@ -1,0 +1,137 @@
+"""The operations that make, change and remove resources. Each takes a validated request and returns its answer."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from local_cloud.sagemaker import models
+from local_cloud.sagemaker.endpoints import Endpoint, Plan
+from local_cloud.sagemaker.environment import ImageSpec, RoleNotAssumableError, SageMakerEnvironment
+from local_cloud.sagemaker.errors import invalid
+from local_cloud.sagemaker.jobs import notify
+from local_cloud.sagemaker.names import ENDPOINT, ENDPOINT_CONFIG, MODEL, Kind
+from local_cloud.sagemaker.processing import ProcessingJob
+from local_cloud.sagemaker.store import Store
+from local_cloud.sagemaker.training import TrainingJob
+
+Request = dict[str, Any]
+Answer = dict[str, Any]
+
+
+class Operations:
+    """SageMaker's operations on the resources of a store."""
+
+    def __init__(self, cloud: SageMakerEnvironment, store: Store) -> None:
+        self._cloud, self._store = cloud, store
+
+    def create_job(self, job_type: type[ProcessingJob] | type[TrainingJob], request: Request) -> Answer:
+        """CreateProcessingJob, CreateTrainingJob."""
+        kind = job_type.kind
+        with self._store.reserved(kind, request) as arn:
+            job_type.check(request)
+            credentials = self._assume(request["RoleArn"], request[kind.name_member])
+            job = job_type(self._cloud, request, self._image(job_type.image_uri(request)), credentials)
+            if isinstance(job, TrainingJob):
+                job.check_inputs()
+            self._store.add(arn, job, request)
+        job.start()
+        return {kind.arn_member: arn}
+
+    def stopper(self, kind: Kind) -> Callable[[Request], Answer]:
+        """StopProcessingJob, StopTrainingJob."""
+
+        def stop(request: Request) -> Answer:
+            self._store.find(kind, request[kind.name_member]).stop()
+            return {}
+
+        return stop
+
+    def create_model(self, request: Request) -> Answer:
+        """CreateModel."""
+        if "ExecutionRoleArn" not in request:
+            raise invalid("CreateModel needs an ExecutionRoleArn: the role that reads the model's data.")
+        with self._store.reserved(MODEL, request) as arn:
+            models.check_model(self._cloud, request, self._assume(request["ExecutionRoleArn"], request["ModelName"]))
+            self._image(request["PrimaryContainer"]["Image"])
+            return self._keep(MODEL, arn, request)
+
+    def create_endpoint_config(self, request: Request) -> Answer:
+        """CreateEndpointConfig."""
+        with self._store.reserved(ENDPOINT_CONFIG, request) as arn:
+            models.check_config(request)
+            for variant in request["ProductionVariants"]:
+                self._store.find(MODEL, variant["ModelName"])
+                variant.setdefault("InitialVariantWeight", 1.0)
+            return self._keep(ENDPOINT_CONFIG, arn, request)
+
+    def deleter(self, kind: Kind) -> Callable[[Request], Answer]:
+        """DeleteModel, DeleteEndpointConfig. Endpoints that run keep what they were made from."""
+
+        def delete(request: Request) -> Answer:
+            self._store.remove(kind, request[kind.name_member])
+            return {}
+
+        return delete
+
+    def create_endpoint(self, request: Request) -> Answer:
+        """CreateEndpoint."""
+        with self._store.reserved(ENDPOINT, request) as arn:
+            endpoint = Endpoint(self._cloud, request["EndpointName"], self._plan(request["EndpointConfigName"]))
+            self._store.add(arn, endpoint, request)
+        endpoint.create()
+        return {"EndpointArn": arn}
+
+    def update_endpoint(self, request: Request) -> Answer:
+        """UpdateEndpoint."""
+        endpoint: Endpoint = self._store.find(ENDPOINT, request["EndpointName"])
+        endpoint.update(self._plan(request["EndpointConfigName"]))
+        return {"EndpointArn": endpoint.arn}
+
+    def delete_endpoint(self, request: Request) -> Answer:
+        """DeleteEndpoint."""
+        endpoint: Endpoint = self._store.find(ENDPOINT, request["EndpointName"])
+        endpoint.delete(lambda: self._store.remove(ENDPOINT, endpoint.name))
+        return {}
+
+    def add_tags(self, request: Request) -> Answer:
+        """AddTags."""
+        self._store.tag(request["ResourceArn"], request["Tags"])
+        return self.list_tags(request)
+
+    def list_tags(self, request: Request) -> Answer:
+        """ListTags; a resource has at most 50 tags, so there is one page."""
+        tags = self._store.tags(request["ResourceArn"])
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+    def delete_tags(self, request: Request) -> Answer:
+        """DeleteTags."""
+        tags = self._store.tags(request["ResourceArn"])
+        for key in request["TagKeys"]:
+            tags.pop(key, None)
+        return {}
+
+    def _keep(self, kind: Kind, arn: str, request: Request) -> Answer:
+        record = {name: value for name, value in request.items() if name != "Tags"}
+        record = {"EnableNetworkIsolation": False, **record, kind.arn_member: arn, "CreationTime": self._cloud.now()}
+        self._store.add(arn, record, request)
+        notify(self._cloud, kind.noun, dict(record))
+        return {kind.arn_member: arn}
+
+    def _plan(self, config_name: str) -> Plan:
+        variants = self._store.find(ENDPOINT_CONFIG, config_name)["ProductionVariants"]
+        found = {variant["ModelName"]: self._store.find(MODEL, variant["ModelName"]) for variant in variants}
+        return Plan(config_name, variants, found)
+
+    def _assume(self, role_arn: str, session_name: str) -> Mapping[str, str]:
+        try:
+            return self._cloud.credentials_for_role(role_arn, session_name)
+        except RoleNotAssumableError as error:
+            raise invalid(
+                f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+                f"'sagemaker.amazonaws.com' to assume the role. ({error})"
+            ) from error
+
+    def _image(self, uri: str) -> ImageSpec:
+        try:
+            return self._cloud.resolve_image(uri)
+        except LookupError as error:
+            raise invalid(f"Requested image {uri} not found. ({error})") from error

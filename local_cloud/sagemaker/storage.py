@@ -1,0 +1,158 @@
+"""Moves files between S3 and a container's directories, with the credentials of the container's role."""
+
+import tarfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_cloud.sagemaker.errors import JobFailedError
+
+_ONE_THREAD = TransferConfig(use_threads=False)  # files are small and the store is on this machine
+_CONFIG = Config(connect_timeout=5, read_timeout=60, retries={"max_attempts": 3}, s3={"addressing_style": "path"})
+_session = boto3.session.Session()
+_session_lock = threading.Lock()
+
+
+def client(service: str, endpoint_url: str, region: str, credentials: Mapping[str, str]) -> BaseClient:
+    """A client of a service of the local cloud, acting as a role. One session serves all: it keeps loaded models."""
+    with _session_lock:  # a session is not safe to create clients from several threads
+        made: BaseClient = _session.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=endpoint_url,
+            region_name=region,
+            aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=credentials.get("AWS_SESSION_TOKEN"),
+            config=_CONFIG,
+        )
+        return made
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key (or prefix) of `s3://bucket/key`."""
+    parsed = urlparse(uri)
+    return parsed.netloc, parsed.path.lstrip("/")
+
+
+class RoleStorage:
+    """S3 as one role sees it. Raises JobFailedError (`ClientError: …`, as FailureReason begins for users' mistakes)."""
+
+    def __init__(self, endpoint_url: str, region: str, credentials: Mapping[str, str], role_arn: str) -> None:
+        self._s3: Any = client("s3", endpoint_url, region, credentials)
+        self._region, self._role_arn = region, role_arn
+
+    def objects(self, uri: str) -> list[str]:
+        """Keys under a prefix, without the empty ones that stand for folders."""
+        bucket, prefix = split_uri(uri)
+        try:
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            return [item["Key"] for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/")]
+        except (ClientError, BotoCoreError) as error:
+            raise JobFailedError(
+                f"ClientError: Failed to download data. ListObjectsV2 failed for {uri}: {error}"
+            ) from error
+
+    def no_objects(self, uri: str) -> str:
+        """AWS's words for a prefix without objects."""
+        bucket, _ = split_uri(uri)
+        return (
+            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
+            f"exists in the selected region ({self._region}), that objects exist under that S3 prefix, and that the "
+            f'role "{self._role_arn}" has "s3:ListBucket" permissions on bucket "{bucket}".'
+        )
+
+    def download_prefix(self, uri: str, directory: Path) -> None:
+        """Downloads all objects under a prefix; one whose key is the prefix itself keeps its file name."""
+        bucket, prefix = split_uri(uri)
+        keys = self.objects(uri)
+        if not keys:
+            raise JobFailedError(f"ClientError: Failed to download data. {self.no_objects(uri)}")
+        for key in keys:
+            target = directory / _relative_path(key, prefix)
+            if not target.resolve().is_relative_to(directory.resolve()):
+                raise JobFailedError(
+                    f"ClientError: Failed to download data. s3://{bucket}/{key} leads out of its folder."
+                )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.download(f"s3://{bucket}/{key}", target)
+
+    def download(self, uri: str, target: Path) -> None:
+        """Downloads one object."""
+        bucket, key = split_uri(uri)
+        try:
+            body = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
+            with target.open("wb") as file:
+                for chunk in body.iter_chunks(1 << 20):
+                    file.write(chunk)
+        except (ClientError, BotoCoreError, OSError) as error:
+            raise JobFailedError(
+                f"ClientError: Failed to download data. GetObject failed for {uri}: {error}"
+            ) from error
+
+    def exists(self, uri: str) -> bool:
+        """Whether an object exists; raises ClientError of botocore when the role may not know."""
+        bucket, key = split_uri(uri)
+        try:
+            self._s3.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                return False
+            raise
+        return True
+
+    def upload(self, source: Path, uri: str) -> None:
+        """Uploads one file."""
+        bucket, key = split_uri(uri)
+        try:
+            self._s3.upload_file(str(source), bucket, key, Config=_ONE_THREAD)
+        except Exception as error:  # boto3 raises its own, botocore's and OSError here
+            raise JobFailedError(f"ClientError: Failed to upload {source.name} to {uri}: {error}") from error
+
+    def upload_tree(self, directory: Path, uri: str) -> None:
+        """Uploads the files of a directory below a prefix. "Symlinks are not followed when uploading output data."."""
+        for path in regular_files(directory):
+            self.upload(path, f"{uri.rstrip('/')}/{path.relative_to(directory).as_posix()}")
+
+
+def regular_files(directory: Path) -> Iterator[Path]:
+    """Regular files under a directory in the order of their names; neither symbolic links nor what lies behind them."""
+    for path in sorted(directory.iterdir()):
+        if path.is_symlink():
+            continue
+        if path.is_dir():
+            yield from regular_files(path)
+        elif path.is_file():
+            yield path
+
+
+def pack(directory: Path, archive: Path) -> None:
+    """Writes a directory's contents as .tar.gz; lightly compressed, for time matters more than space here."""
+    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+        for path in sorted(directory.iterdir()):
+            tar.add(path, arcname=path.name)
+
+
+def unpack(archive: Path, directory: Path) -> None:
+    """Unpacks a .tar.gz; members that would leave the directory are refused."""
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            tar.extractall(directory, filter="data")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise JobFailedError(f"Failed to extract model data archive for container: {error}") from error
+
+
+def _relative_path(key: str, prefix: str) -> str:
+    if key == prefix:
+        return key.rsplit("/", 1)[-1]
+    rest = key[len(prefix) :]
+    if prefix.endswith("/") or not prefix or rest.startswith("/"):
+        return rest.lstrip("/")
+    return key[prefix.rfind("/") + 1 :]  # the prefix ends in the middle of a name

@@ -1,0 +1,123 @@
+"""The resources the service knows, by kind and name, behind one lock."""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from local_cloud.sagemaker.endpoints import Endpoint
+from local_cloud.sagemaker.environment import SageMakerEnvironment
+from local_cloud.sagemaker.errors import ServiceError
+from local_cloud.sagemaker.jobs import Job
+from local_cloud.sagemaker.names import (
+    ENDPOINT,
+    ENDPOINT_CONFIG,
+    KINDS,
+    MODEL,
+    PROCESSING_JOB,
+    TRAINING_JOB,
+    Kind,
+    exists_already,
+    missing,
+)
+
+Resource = Job | Endpoint | dict[str, Any]
+
+
+class Store:
+    """Jobs, models, endpoint configurations, endpoints and the tags of them all."""
+
+    def __init__(self, cloud: SageMakerEnvironment) -> None:
+        self._cloud = cloud
+        self._lock = threading.RLock()
+        self.jobs: dict[str, Job] = {}  # by ARN: a processing job and a training job may share a name
+        self.models: dict[str, dict[str, Any]] = {}
+        self.configs: dict[str, dict[str, Any]] = {}
+        self.endpoints: dict[str, Endpoint] = {}
+        self._tags: dict[str, dict[str, str]] = {}
+        self._reserved: set[str] = set()  # ARNs of what is being created
+
+    def arn(self, kind: Kind, name: str) -> str:
+        """The ARN of a resource."""
+        return kind.arn(self._cloud.region, self._cloud.account_id, name)
+
+    def all(self, kind: Kind) -> list[Any]:
+        """All resources of a kind."""
+        with self._lock:
+            if kind in (PROCESSING_JOB, TRAINING_JOB):
+                return [job for job in self.jobs.values() if job.kind is kind]
+            tables: dict[Kind, Mapping[str, Any]] = {
+                MODEL: self.models,
+                ENDPOINT_CONFIG: self.configs,
+                ENDPOINT: self.endpoints,
+            }
+            return list(tables[kind].values())
+
+    def find(self, kind: Kind, name: str) -> Any:
+        """A resource by its name; raises AWS's error for one that does not exist."""
+        for item in self.all(kind):
+            if name == _name(kind, item):
+                return item
+        raise missing(kind, name, self.arn(kind, name))
+
+    @contextlib.contextmanager
+    def reserved(self, kind: Kind, request: Mapping[str, Any]) -> Iterator[str]:
+        """Holds a name while its resource is made: of two requests at the same time one must lose. Gives the ARN."""
+        arn = self.arn(kind, request[kind.name_member])
+        with self._lock:
+            if arn in self._reserved or arn in self._arns(kind):
+                raise exists_already(kind, arn)
+            self._reserved.add(arn)
+        try:
+            yield arn
+        finally:
+            with self._lock:
+                self._reserved.discard(arn)
+
+    def add(self, arn: str, item: Resource, request: Mapping[str, Any]) -> None:
+        """Adds a resource with the tags of the request that made it."""
+        with self._lock:
+            if isinstance(item, Job):
+                self.jobs[arn] = item
+            elif isinstance(item, Endpoint):
+                self.endpoints[item.name] = item
+            else:
+                table, kind = (self.models, MODEL) if MODEL.arn_member in item else (self.configs, ENDPOINT_CONFIG)
+                table[item[kind.name_member]] = item
+            self.tag(arn, request.get("Tags", []))
+
+    def remove(self, kind: Kind, name: str) -> None:
+        """Removes a resource that is no job; raises AWS's error for one that does not exist."""
+        tables: dict[Kind, dict[str, Any]] = {
+            MODEL: self.models,
+            ENDPOINT_CONFIG: self.configs,
+            ENDPOINT: self.endpoints,
+        }
+        with self._lock:
+            self.find(kind, name)
+            del tables[kind][name]
+            self._tags.pop(self.arn(kind, name), None)
+
+    def tags(self, arn: str) -> dict[str, str]:
+        """The tags of an existing resource; raises ResourceNotFound."""
+        with self._lock:
+            if not any(arn in self._arns(kind) for kind in KINDS):
+                raise ServiceError("ResourceNotFound", f"The resource {arn} does not exist.")
+            return self._tags.setdefault(arn, {})
+
+    def tag(self, arn: str, tags: list[dict[str, str]]) -> None:
+        """Sets tags of an existing resource."""
+        if tags:
+            self.tags(arn).update({tag["Key"]: tag["Value"] for tag in tags})
+
+    def _arns(self, kind: Kind) -> set[str]:
+        return {self.arn(kind, _name(kind, item)) for item in self.all(kind)}
+
+
+def _name(kind: Kind, item: Resource) -> str:
+    return str(item[kind.name_member]) if isinstance(item, dict) else item.name
+
+
+def describe(item: Resource) -> dict[str, Any]:
+    """What Describe… answers for a resource."""
+    return dict(item) if isinstance(item, dict) else item.describe()

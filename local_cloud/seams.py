@@ -1,0 +1,159 @@
+"""The places where the local cloud reaches into ministack, in one list, looked up at every start.
+
+ministack's version is pinned; were another one installed all the same, the cloud would fail at its first request, far
+from the cause. So each symbol is looked up before anything starts, and what is gone is named.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+
+_PREFIX = "ministack"
+CLOUDFORMATION = "services.cloudformation"
+
+# Module below ministack → attributes that the local cloud calls, replaces or reads.
+SYMBOLS: dict[str, tuple[str, ...]] = {
+    "app": ("app", "AUTH", "SERVICE_HANDLERS", "_MAIN_LOOP", "_build_persistence_save_dict", "_load_persisted_state"),
+    "core.arn": ("parse_arn", "ArnParseError"),
+    "core.persistence": ("save_all",),
+    "core.responses": ("get_account_id", "get_region", "set_request_account_id", "set_request_region"),
+    "core.router": ("SERVICE_PATTERNS",),
+    "core.lambda_runtime": ("execution_credentials",),
+    "core.iam_actions": (
+        "SERVICE_TO_IAM_NAMESPACE",
+        "_BOTOCORE_SERVICE_MAP",
+        "_REST_ROUTE_CACHE",
+        "_TAG_OPERATIONS",
+        "_UNSIGNED_OPERATIONS",
+        "access_denied_response",
+        "extract_resource_arn",
+        "identity_denial_message",
+    ),
+    "core.iam_evaluator": (
+        "EvalContext",
+        "_action_matches",
+        "_conditions_met",
+        "_gather_role_policies",
+        "_gather_user_policies",
+        "_permissions_boundary",
+        "_request_origin",
+        "_service_principal_matches",
+        "evaluate",
+        "evaluate_resource_policy",
+        "pin_request_origin",
+        "request_caller_arn",
+        "validate_policy_document",
+    ),
+    "services.cloudformation.changesets": ("validate_template_support",),
+    "services.cloudformation.handlers": ("validate_template_support",),
+    "services.cloudformation.provisioners": (
+        "_RESOURCE_HANDLERS",
+        "_physical_name",
+        "_policy_document_json",
+        "_s3_delete",
+    ),
+    "services.cloudwatch": (
+        "_alarms",
+        "_calc_stats",
+        "_dims_from_list",
+        "_dims_key",
+        "_dispatch_alarm_actions",
+        "_evaluate_alarm",
+        "_metrics",
+        "_record_history",
+        "record_metric",
+    ),
+    "services.cloudwatch_logs": ("_log_groups",),
+    "services.eventbridge": (
+        "_EventView",
+        "_apply_input_transformer",
+        "_cron_next_fire",
+        "_ensure_default_bus",
+        "_invoke_target",
+        "_parse_cron_fields",
+        "_parse_rate_seconds",
+        "_pattern_event_view",
+        "_put_events",
+        "_rule_key",
+        "_rules",
+        "_targets",
+        "_validate_schedule_expression",
+    ),
+    "services.iam": ("_aws_managed_policies", "_make_aws_managed_record", "_roles", "_users", "policy_known"),
+    "services.lambda_svc": (
+        "_execute_function_docker",
+        "_execute_function_warm",
+        "_execute_function_with_config_scope",
+        "_execution_record_for_config",
+        "_functions",
+        "_get_func_record_for_ref",
+        "invoke_async_with_retry",
+    ),
+    "services.s3": (
+        "S3_NS",
+        "_buckets",
+        "_delete_bucket_encryption",
+        "_delete_bucket_lifecycle",
+        "_delete_bucket_ownership_controls",
+        "_delete_bucket_tagging",
+        "_delete_persisted_bucket",
+        "_get_object_data",
+        "_object_versions",
+        "_put_bucket_encryption",
+        "_put_bucket_lifecycle",
+        "_put_bucket_ownership_controls",
+        "_put_bucket_policy",
+        "_put_bucket_tagging",
+        "_put_bucket_versioning",
+    ),
+    "services.secretsmanager": ("_secrets",),
+    "services.sns": ("_topics", "publish_internal", "topic_policy_for_arn"),
+    "services.sqs": (
+        "_act_send_message",
+        "_queue_by_arn",
+        "_queue_name_to_url",
+        "_queues",
+        "_refresh_counts",
+        "queue_policy_allows",
+    ),
+    "services.sts": ("register_session",),
+}
+
+
+class SeamsBrokenError(RuntimeError):
+    """The installed emulator lacks symbols that the local cloud hooks into."""
+
+
+def check_seams(below: str = "", but_not: str = "-") -> None:
+    """Raise SeamsBrokenError, naming every missing symbol and what to install, unless all of them are there.
+
+    ``below`` and ``but_not`` are prefixes of the modules to look at and to leave out: CloudFormation's, which take a
+    second to import, are looked at when CloudFormation starts.
+    """
+    missing = [
+        f"{_PREFIX}.{module}.{attribute}"
+        for module, attributes in SYMBOLS.items()
+        if module.startswith(below) and not module.startswith(but_not)
+        for attribute in _missing(f"{_PREFIX}.{module}", attributes)
+    ]
+    if missing:
+        raise SeamsBrokenError(
+            f"{_PREFIX} {_installed()} lacks {', '.join(missing)}, which the local cloud stands on: "
+            "install the versions of requirements/dev.txt"
+        )
+
+
+def _missing(module: str, attributes: tuple[str, ...]) -> list[str]:
+    try:
+        loaded = importlib.import_module(module)
+    except ImportError:
+        return list(attributes)
+    return [attribute for attribute in attributes if not hasattr(loaded, attribute)]
+
+
+def _installed() -> str:
+    try:
+        return version(_PREFIX)
+    except PackageNotFoundError:
+        return "(not installed)"

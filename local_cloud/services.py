@@ -1,0 +1,204 @@
+"""The local cloud's own services: SageMaker, Step Functions and Lambda's execution, joined to each other.
+
+Each is made when it is first needed, since its imports take longer than all the rest of the start; ``warm_up`` makes
+all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ministack.services import lambda_svc
+
+from local_cloud.alarms import publish_execution_metric
+from local_cloud.emulator import ACCOUNT_ID, ADMINISTRATOR, REGION
+from local_cloud.event_targets import put_event
+from local_cloud.iam import RoleNotAssumableError, credentials_for_role, is_allowed
+from local_cloud.iam.guards import Handler, Response, guard_sagemaker, guard_states
+from local_cloud.images import ImageNotFoundError, ImageRegistry, ImageSpec
+from local_cloud.job_changes import JobChanges
+from local_cloud.messages import scope_of
+from local_cloud.once import Once
+
+if TYPE_CHECKING:
+    from local_cloud.lambda_runtime import LambdaRuntime
+    from local_cloud.sagemaker import SageMakerService
+    from local_cloud.step_functions import StepFunctionsService
+
+_logger = logging.getLogger(__name__)
+_SAGEMAKER = "sagemaker.amazonaws.com"
+_STATES = "states.amazonaws.com"
+_LAMBDA = "lambda.amazonaws.com"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the local cloud is: its endpoint and its state directory."""
+
+    endpoint: str
+    state: Path
+
+
+class Services:
+    """SageMaker, Step Functions and Lambda's runtime: call ``sagemaker()`` and so on to get one."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._images = ImageRegistry(place.state, account_id=ACCOUNT_ID, region=REGION)
+        self._job_changes = JobChanges()
+        self.sagemaker: Once[SageMakerService] = Once(self._make_sagemaker)
+        self.step_functions: Once[StepFunctionsService] = Once(self._make_step_functions)
+        self.lambda_runtime: Once[LambdaRuntime] = Once(self._make_lambda_runtime)
+
+    def install(self, handlers: dict[str, Handler]) -> None:
+        """Put SageMaker and Step Functions behind the emulator's front door, and AWS's runtime behind its Lambda."""
+        handlers["sagemaker"] = guard_sagemaker(late_handler(self.sagemaker, lambda service: service.handle))
+        handlers["states"] = guard_states(late_handler(self.step_functions, lambda service: service.handler))
+        own = handlers["lambda"]
+        handlers["lambda"] = late_handler(self.lambda_runtime, lambda _runtime: own)
+
+    def warm_up(self) -> None:
+        """Make all services now."""
+        for make in (self.step_functions, self.lambda_runtime, self.sagemaker):
+            try:
+                make()
+            except Exception:
+                _logger.exception("a service of the local cloud cannot start; requests to it will fail")
+
+    def close(self) -> None:
+        """Stop executions first, then functions, jobs and endpoints; none of their processes is left."""
+        for service in (self.step_functions.made, self.lambda_runtime.made, self.sagemaker.made):
+            if service is not None:
+                try:
+                    service.close()
+                except Exception:
+                    _logger.exception("closing %s failed", type(service).__name__)
+
+    def resolve_image(self, uri: str) -> ImageSpec:
+        """Return a built image; raise LookupError for one that nobody built."""
+        try:
+            return self._images.resolve(uri)
+        except ImageNotFoundError as missing:
+            raise LookupError(str(missing)) from None
+
+    def start_execution(self, state_machine_arn: str, execution_input: str) -> object:
+        """Start an execution for EventBridge."""
+        return self.step_functions().start_execution(state_machine_arn, execution_input)
+
+    def _make_sagemaker(self) -> SageMakerService:
+        from local_cloud import sagemaker
+
+        def credentials(role_arn: str, session_name: str) -> Mapping[str, str]:
+            try:
+                return credentials_for_role(role_arn, session_name, service=_SAGEMAKER)
+            except RoleNotAssumableError as refused:
+                raise sagemaker.RoleNotAssumableError(str(refused)) from None
+
+        environment = sagemaker.SageMakerEnvironment(
+            endpoint_url=lambda: self._place.endpoint,
+            credentials_for_role=credentials,
+            resolve_image=self.resolve_image,
+            state_dir=self._place.state,
+            region=REGION,
+            account_id=ACCOUNT_ID,
+        )
+        service = sagemaker.SageMakerService(environment)
+        service.on_state_change(self._job_changes.note)
+        service.on_state_change(_put_state_change)
+        return service
+
+
+    def _make_lambda_runtime(self) -> LambdaRuntime:
+        from local_cloud.lambda_runtime import LambdaRuntime, install
+        from local_cloud.lambda_runtime.logs import write_logs
+
+        def credentials(config: Mapping[str, Any]) -> Mapping[str, str]:
+            return credentials_for_role(config["Role"], config["FunctionName"], service=_LAMBDA)
+
+        runtime = LambdaRuntime(
+            self._images,
+            endpoint_url=self._place.endpoint,
+            credentials_for=credentials,
+            write_logs=write_logs,
+            region=REGION,
+        )
+        install(lambda_svc, runtime)
+        return runtime
+
+    def _make_step_functions(self) -> StepFunctionsService:
+        from local_cloud.step_functions import Dependencies, StepFunctionsService
+
+        def credentials(role_arn: str, session_name: str, service: str = _STATES) -> Mapping[str, str]:
+            return credentials_for_role(role_arn, session_name, service=service)
+
+        service = StepFunctionsService(
+            Dependencies(
+                endpoint_url=self._place.endpoint,
+                credentials_for_role=credentials,
+                is_allowed=is_allowed,
+                account_id=ACCOUNT_ID,
+                region=REGION,
+                state_dir=self._place.state,
+                emit_event=_put_execution_event,
+                delivery_credentials=_administrator,
+                wait_for_job=self._job_changes.wait,
+            )
+        )
+        service.prepare()
+        return service
+
+
+def late_handler(service: Once[Any], handler_of: Callable[[Any], Handler]) -> Handler:
+    """Return a handler that makes its service off the event loop at the first request."""
+
+    async def handler(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    ) -> Response:
+        made = service.made or await asyncio.to_thread(service)
+        return await handler_of(made)(method, path, headers, body, query)
+
+    return handler
+
+
+def _administrator() -> Mapping[str, str]:
+    """Log delivery writes with AWS's own credentials, whatever the state machine's role may do."""
+    return {"AWS_ACCESS_KEY_ID": ADMINISTRATOR[0], "AWS_SECRET_ACCESS_KEY": ADMINISTRATOR[1]}
+
+
+def _put_execution_event(source: str, detail_type: str, detail: Mapping[str, Any], resources: Sequence[str]) -> None:
+    """Put an execution's change of status on the default bus and count it as a metric."""
+    with scope_of(ACCOUNT_ID, REGION):
+        put_event(source, detail_type, detail, list(resources))
+        publish_execution_metric(detail["stateMachineArn"], detail["status"])
+
+
+# SageMaker Developer Guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge"
+_STATE_CHANGES = {
+    "ProcessingJob": ("SageMaker Processing Job State Change", "ProcessingJobArn"),
+    "TrainingJob": ("SageMaker Training Job State Change", "TrainingJobArn"),
+    "Endpoint": ("SageMaker Endpoint State Change", "EndpointArn"),
+}
+
+
+def _put_state_change(kind: str, description: Mapping[str, Any]) -> None:
+    """Put a change of a job or an endpoint on the default bus; instants become milliseconds since 1970."""
+    if kind not in _STATE_CHANGES:
+        return
+    detail_type, arn_field = _STATE_CHANGES[kind]
+    detail = json.loads(json.dumps(description, default=_milliseconds))
+    with scope_of(ACCOUNT_ID, REGION):
+        put_event("aws.sagemaker", detail_type, detail, [description[arn_field]])
+
+
+def _milliseconds(value: object) -> int:
+    if isinstance(value, datetime):
+        return round(value.timestamp() * 1000)
+    raise TypeError(f"{type(value).__name__} does not go into an event")
+

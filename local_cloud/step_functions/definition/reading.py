@@ -1,0 +1,45 @@
+"""A definition's text as an object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from local_cloud.step_functions.definition.diagnostic import Diagnostic, invalid_definition
+
+#: CreateStateMachine's limit for the definition, characters.
+MAXIMUM_LENGTH = 1_048_576
+
+
+def read(definition: str | Mapping[str, Any], *, or_yaml: bool) -> dict[str, Any]:
+    """Read a definition; raises InvalidDefinition where it is no object.
+
+    `or_yaml` takes YAML as well, which CloudFormation gets from a template or a file; the API takes JSON only.
+    """
+    if isinstance(definition, Mapping):
+        return dict(definition)
+    if not definition or len(definition) > MAXIMUM_LENGTH:
+        raise _unreadable(f"its length is {len(definition)}, and must be from 1 to {MAXIMUM_LENGTH} characters")
+    try:
+        parsed = json.loads(definition)
+    except json.JSONDecodeError as error:
+        if not or_yaml:
+            raise _unreadable(str(error)) from error
+        parsed = _read_yaml(definition)
+    if not isinstance(parsed, dict):
+        raise _unreadable("it is not an object")
+    return parsed
+
+
+def _read_yaml(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise _unreadable(f"it is neither JSON nor YAML: {error}") from error
+
+
+def _unreadable(reason: str) -> Exception:
+    return invalid_definition([Diagnostic("INVALID_JSON_DESCRIPTION", reason)])

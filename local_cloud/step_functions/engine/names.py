@@ -1,0 +1,48 @@
+"""Error names and instants as AWS has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+#: Step Functions Developer Guide, "Handling errors": States.ALL and States.TaskFailed do not catch these.
+_BEYOND_WILDCARDS = frozenset({"States.Runtime", "States.DataLimitExceeded"})
+
+
+def iso_milliseconds(instant: datetime) -> str:
+    """Write an instant as the context object does, e.g. `2026-11-21T03:00:00.123Z`."""
+    return instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03d}Z"
+
+
+def evaluate_error_equals(self: Any, env: Any) -> None:
+    """Match the error on the stack against the names listed (replaces `ErrorEqualsDecl._eval_body`).
+
+    States.ALL matches every error but States.Runtime and States.DataLimitExceeded; States.TaskFailed matches what
+    States.ALL does, but for States.Timeout. The engine lets the first match all, and the second no `States.` name.
+    """
+    error = env.stack.pop()
+    name = error.error_name if error is not None else None
+    listed = [known.error_name for known in self.error_names]
+    env.stack.append(
+        (name in listed and name != "States.Runtime")
+        or (name not in _BEYOND_WILDCARDS and "States.ALL" in listed)
+        or (name not in _BEYOND_WILDCARDS and name != "States.Timeout" and "States.TaskFailed" in listed)
+    )
+
+
+def accept_error_name(self: Any, error_name: str | None) -> None:
+    """Take any name (replaces `CustomErrorName.__init__`).
+
+    A Fail state may pass on `States.TaskFailed` from `$.error.Error`, a Parallel state the name of a branch's error.
+    """
+    self.error_name = error_name
+
+
+def state_data(now: Callable[[], datetime]) -> Callable[..., dict[str, Any]]:
+    """Build `$$.State` with AWS's form of instants and a retry count for every state (replaces `state.StateData`)."""
+
+    def build(EnteredTime: str, Name: str) -> dict[str, Any]:  # noqa: ARG001, N803  (the engine names them)
+        return {"EnteredTime": iso_milliseconds(now()), "Name": Name, "RetryCount": 0}
+
+    return build

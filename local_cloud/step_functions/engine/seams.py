@@ -1,0 +1,166 @@
+"""Every place where moto's engine is changed, checked when the engine is imported.
+
+The engine is pinned; another version of it that lacks one of these fails here, with its name, before anything runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from local_cloud.step_functions.engine import jsonata_expressions, names, other_tasks, runtime, state_errors, waits
+
+_ENGINE = "moto.stepfunctions.parser"
+_ASL = f"{_ENGINE}.asl"
+_TASK = f"{_ASL}.component.state.exec.state_task"
+
+
+@dataclass(frozen=True)
+class Seam:
+    """A symbol of the engine, what takes its place, and why."""
+
+    module: str
+    symbol: str  #: `name` or `Class.method`
+    replacement: Any
+    why: str
+
+
+class SeamError(ImportError):
+    """The installed engine lacks symbols that this service replaces."""
+
+
+SEAMS = (
+    Seam(f"{_ASL}.utils.boto_client", "boto_client_for", runtime.boto_client_for, "clients act as the role"),
+    Seam(f"{_TASK}.service.state_task_service_factory", "state_task_service_for", other_tasks.task_for, "SageMaker"),
+    Seam(
+        f"{_ASL}.component.state.exec.execute_state",
+        "ExecutionState._evaluate_with_timeout",
+        waits.evaluate_with_timeout,
+        "a stopped execution ends at once",
+    ),
+    Seam(
+        f"{_ASL}.component.common.retry.retrier_decl",
+        "RetrierDecl._eval_body",
+        waits.evaluate_retrier,
+        "a stopped execution does not sleep through its retries",
+    ),
+    Seam(
+        f"{_ASL}.component.state.wait.wait_function.wait_function",
+        "WaitFunction._wait_interval",
+        waits.wait_interval,
+        "fractions of a second, no missed wake-up",
+    ),
+    Seam(
+        f"{_ASL}.component.common.error_name.error_equals_decl",
+        "ErrorEqualsDecl._eval_body",
+        names.evaluate_error_equals,
+        "what the wildcards match",
+    ),
+    Seam(
+        f"{_ASL}.component.common.error_name.custom_error_name",
+        "CustomErrorName.__init__",
+        names.accept_error_name,
+        "Fail and Parallel pass on States.* errors",
+    ),
+    Seam(f"{_ASL}.component.state.state", "StateData", names.state_data(runtime.now), "AWS's form of instants"),
+    Seam(f"{_ASL}.jsonata.jsonata", "eval_jsonata_expression", jsonata_expressions.evaluate, "there is no evaluator"),
+    Seam(
+        f"{_ASL}.jsonata.jsonata",
+        "encode_jsonata_variable_declarations",
+        jsonata_expressions.declare,
+        "strings are escaped",
+    ),
+    Seam(
+        f"{_ASL}.component.common.string.string_expression",
+        "StringJSONata._eval_body",
+        state_errors.evaluate_jsonata,
+        "States.QueryEvaluationError",
+    ),
+    Seam(
+        f"{_ASL}.component.common.string.string_expression",
+        "StringIntrinsicFunction._eval_body",
+        state_errors.evaluate_intrinsic,
+        "States.IntrinsicFailure",
+    ),
+    Seam(
+        f"{_ASL}.component.state.choice.state_choice",
+        "StateChoice._eval_state",
+        state_errors.evaluate_choice,
+        "States.NoChoiceMatched",
+    ),
+    Seam(
+        f"{_ASL}.component.intrinsic.jsonata",
+        "_DECLARATION_BY_VARIABLE_REFERENCE",
+        {},
+        "$uuid and $hash are stubs; the evaluator has real ones",
+    ),
+)
+
+#: Symbols that are used as they are, and must be there.
+USED = (
+    (f"{_ASL}.parse.asl_parser", "AmazonStateLanguageParser.parse"),
+    (f"{_ASL}.parse.asl_parser", "ASLParserException"),
+    (f"{_ASL}.eval.environment", "Environment.set_stop"),
+    (f"{_ASL}.eval.environment", "Environment.program_state"),
+    (f"{_ASL}.eval.environment", "Environment.open_frame"),
+    (f"{_ASL}.eval.callback.callback", "CallbackPoolManager.notify"),
+    (f"{_ASL}.eval.callback.callback", "CallbackPoolManager.heartbeat"),
+    (f"{_ASL}.eval.callback.callback", "CallbackEndpoint.interrupt_all"),
+    (f"{_ASL}.eval.event.logging", "is_logging_enabled_for"),
+    (f"{_TASK}.service.state_task_service", "StateTaskService._after_eval_execution"),
+    (f"{_TASK}.service.state_task_service", "StateTaskService._eval_service_task"),
+    (f"{_TASK}.service.state_task_service", "StateTaskService._to_boto_request"),
+    (f"{_TASK}.service.state_task_service", "StateTaskService._from_boto_response"),
+    (f"{_TASK}.service.state_task_service_lambda", "StateTaskServiceLambda._get_supported_parameters"),
+    (f"{_TASK}.service.state_task_service_aws_sdk", "StateTaskServiceAwsSdk._normalise_service_error_name"),
+    (f"{_ENGINE}.utils", "TMP_THREADS"),
+)
+
+
+def missing() -> list[str]:
+    """Name the symbols that the installed engine lacks."""
+    wanted = [(seam.module, seam.symbol) for seam in SEAMS] + list(USED)
+    return [f"{module}.{symbol}" for module, symbol in wanted if _find(module, symbol) is None]
+
+
+def install() -> None:
+    """Put every replacement in place; doing it again changes nothing."""
+    lacking = missing()
+    if lacking:
+        raise SeamError(
+            f"the installed moto lacks {', '.join(lacking)}; install the version that requirements/dev.txt pins"
+        )
+    for seam in SEAMS:
+        _replace(seam)
+    # Each failure stands in the execution's history; the engine would write it to stderr as well.
+    logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
+
+
+def _find(module: str, symbol: str) -> Any:
+    try:
+        found: Any = importlib.import_module(module)
+    except ImportError:
+        return None
+    for part in symbol.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _replace(seam: Seam) -> None:
+    owner: Any = importlib.import_module(seam.module)
+    *path, last = seam.symbol.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    original = getattr(owner, last)
+    if original is seam.replacement:
+        return
+    setattr(owner, last, seam.replacement)
+    if path:
+        return
+    # The engine's modules import functions by name: each has its own reference.
+    for name, module in list(sys.modules.items()):
+        if name.startswith(_ENGINE) and getattr(module, last, None) is original:
+            setattr(module, last, seam.replacement)

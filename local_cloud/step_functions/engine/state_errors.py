@@ -1,0 +1,63 @@
+"""Errors that the engine reports as States.Runtime, by the names that AWS documents for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
+from moto.stepfunctions.parser.asl.component.common.string.string_expression import (
+    StringIntrinsicFunction,
+    StringJSONata,
+)
+from moto.stepfunctions.parser.asl.component.state.choice.state_choice import StateChoice
+from moto.stepfunctions.parser.asl.utils.json_path import NoSuchJsonPathError
+
+from local_cloud.step_functions.engine.jsonata_expressions import JsonataError
+
+_engine_evaluate_jsonata = StringJSONata._eval_body
+_engine_evaluate_intrinsic = StringIntrinsicFunction._eval_body
+_engine_evaluate_choice = StateChoice._eval_state
+
+
+def evaluate_jsonata(self: Any, env: Any) -> None:
+    """Evaluate an expression; what cannot be evaluated is States.QueryEvaluationError."""
+    try:
+        _engine_evaluate_jsonata(self, env)
+    except JsonataError as error:
+        cause = f"The JSONata expression '{self.expression}' could not be evaluated: {error}"
+        raise _failure(env, "States.QueryEvaluationError", cause, "EvaluationFailed") from error
+
+
+def evaluate_intrinsic(self: Any, env: Any) -> None:
+    """Evaluate an intrinsic function; what cannot be evaluated is States.IntrinsicFailure."""
+    try:
+        _engine_evaluate_intrinsic(self, env)
+    except (FailureEventException, NoSuchJsonPathError):
+        raise
+    except Exception as error:  # the functions raise what Python raises
+        cause = f"The function '{self.intrinsic_function_derivation}' had the following error: {error}"
+        raise _failure(env, "States.IntrinsicFailure", cause, "TaskFailed") from error
+
+
+def evaluate_choice(self: Any, env: Any) -> None:
+    """Choose the next state; where no rule holds and there is no default, it is States.NoChoiceMatched."""
+    try:
+        _engine_evaluate_choice(self, env)
+    except RuntimeError as error:
+        if self.default_state is not None:
+            raise
+        cause = f"No rule of the choice '{self.name}' holds for its input, and it has no Default"
+        raise _failure(env, "States.NoChoiceMatched", cause, "TaskFailed") from error
+
+
+def _failure(env: Any, error: str, cause: str, event_type: str) -> FailureEventException:
+    details = f"{event_type[0].lower()}{event_type[1:]}EventDetails"
+    return FailureEventException(
+        FailureEvent(
+            env=env,
+            error_name=CustomErrorName(error),
+            event_type=event_type,
+            event_details={details: {"error": error, "cause": cause}},
+        )
+    )

@@ -1,0 +1,180 @@
+"""The executions: starting, stopping and finding them, and the tasks that wait for a token."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from local_cloud.step_functions.dependencies import Dependencies
+from local_cloud.step_functions.engine.clients import RoleClients
+from local_cloud.step_functions.engine.loading import load
+from local_cloud.step_functions.errors import ApiError
+from local_cloud.step_functions.journal import Journal
+from local_cloud.step_functions.log_delivery import LogDelivery
+from local_cloud.step_functions.machines import check_name
+from local_cloud.step_functions.records import Execution, HistoryEvent, Outcome, StateMachine
+from local_cloud.step_functions.status_events import emit_status
+
+#: Step Functions' quota for the input of an execution, bytes of UTF-8.
+MAXIMUM_INPUT_BYTES = 262_144
+#: How long StopExecution waits for the run to write its last event, seconds.
+_STOP_SECONDS = 10.0
+
+
+class Executions:
+    """The executions of the account."""
+
+    def __init__(self, dependencies: Dependencies, clients: RoleClients, journal: Journal) -> None:
+        self._dependencies = dependencies
+        self._journal = journal
+        self._delivery = LogDelivery(dependencies, clients)
+        self._lock = threading.RLock()
+        self._executions = {execution.arn: execution for execution in journal.executions()}
+
+    def start(
+        self, machine: StateMachine, input_json: str, name: str | None = None, trace_header: str | None = None
+    ) -> Execution:
+        """Start one; a running one of the same name and input is answered instead, any other of the name refused."""
+        name = name or str(uuid.uuid4())
+        check_name(name)
+        _check_input(input_json)
+        arn = f"{machine.arn.replace(':stateMachine:', ':execution:')}:{name}"
+        engine = load()
+        with self._lock:
+            existing = self._executions.get(arn)
+            if existing is not None:
+                if existing.status == "RUNNING" and existing.input == input_json:
+                    return existing
+                raise ApiError("ExecutionAlreadyExists", f"Execution Already Exists: '{arn}'")
+            execution = Execution(arn, name, machine, input_json, self._dependencies.now(), trace_header)
+            execution.run = engine.EngineRun(
+                execution, self._dependencies.account_id, self._dependencies.region, self._observers(engine, execution)
+            )
+            self._journal.start(execution)
+            self._executions[arn] = execution
+        self._emit(execution)
+        execution.run.start()
+        return execution
+
+    def stop(self, arn: str, error: str | None = None, cause: str | None = None) -> Execution:
+        """Abort one, and wait until it has ended; stopping one that has ended changes nothing."""
+        execution = self.get(arn)
+        if execution.run is not None:
+            execution.run.stop(error, cause)
+            execution.ended.wait(_STOP_SECONDS)
+        return execution
+
+    def get(self, arn: str) -> Execution:
+        """Find one by its ARN."""
+        with self._lock:
+            execution = self._executions.get(arn)
+        if execution is None:
+            raise ApiError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
+        return execution
+
+    def of_machine(self, machine_arn: str, status: str | None = None) -> list[Execution]:
+        """List a state machine's executions, latest first."""
+        with self._lock:
+            found = [
+                execution
+                for execution in self._executions.values()
+                if execution.state_machine.arn == machine_arn and status in (None, execution.status)
+            ]
+        return sorted(found, key=lambda execution: execution.start_date, reverse=True)
+
+    def history(self, arn: str) -> list[HistoryEvent]:
+        """Copy one's history."""
+        execution = self.get(arn)
+        run = execution.run
+        return run.events() if run is not None else list(execution.history)
+
+    def forget_machine(self, machine_arn: str) -> None:
+        """Drop a deleted state machine's executions; those that run go on unseen until they end, as on AWS."""
+        with self._lock:
+            for execution in self.of_machine(machine_arn):
+                del self._executions[execution.arn]
+
+    def succeed_task(self, token: str, output: str) -> None:
+        """Answer a task that waits for a token."""
+        _check_json(output, "InvalidOutput", "Invalid Output")
+        self._to_task(token, lambda run: run.succeed_task(token, output))
+
+    def fail_task(self, token: str, error: str | None, cause: str | None) -> None:
+        """Fail a task that waits for a token."""
+        self._to_task(token, lambda run: run.fail_task(token, error, cause))
+
+    def heartbeat(self, token: str) -> None:
+        """Prolong a task that waits for a token."""
+        self._to_task(token, lambda run: run.heartbeat(token))
+
+    def close(self) -> None:
+        """Abort what runs, so that its jobs are stopped, and deliver the last log lines."""
+        with self._lock:
+            running = [execution for execution in self._executions.values() if execution.run is not None]
+        for execution in running:
+            if execution.run is not None:
+                execution.run.stop("LocalCloud.Closed", "The local cloud was shut down while this execution ran.")
+        for execution in running:
+            execution.ended.wait(_STOP_SECONDS)
+        if running:
+            load().join_tasks()
+        self._delivery.close()
+
+    def _to_task(self, token: str, tell: Callable[[Any], bool]) -> None:
+        with self._lock:
+            runs = [execution.run for execution in self._executions.values() if execution.run is not None]
+        try:
+            if any(tell(run) for run in runs):
+                return
+        except TimeoutError as error:
+            raise ApiError("TaskTimedOut", f"Task Timed Out: '{token}'") from error
+        raise ApiError("InvalidToken", f"Invalid Token: '{token}'")
+
+    def _observers(self, engine: Any, execution: Execution) -> Any:
+        def observe(event: HistoryEvent) -> None:
+            self._journal.event(execution, event)
+            self._delivery.deliver(execution, event)
+
+        def end(outcome: Outcome) -> None:
+            self._end(execution, outcome)
+
+        return engine.Observers(event=observe, end=end, now=self._dependencies.now)
+
+    def _end(self, execution: Execution, outcome: Outcome) -> None:
+        run = execution.run
+        with self._lock:
+            if run is not None:
+                execution.history = run.events()
+            execution.stop_date = self._dependencies.now()
+            execution.output, execution.error, execution.cause = outcome.output, outcome.error, outcome.cause
+            execution.status = outcome.status
+            execution.run = None
+        self._journal.end(execution)
+        self._emit(execution)
+        execution.ended.set()
+
+    def _emit(self, execution: Execution) -> None:
+        try:
+            emit_status(self._dependencies.emit_event, execution)
+        except Exception as error:  # an event that cannot be delivered must not end the execution
+            self._dependencies.log(f"The event about {execution.arn} ({execution.status}) was not delivered: {error}")
+
+
+def _check_input(text: str) -> None:
+    if len(text.encode()) > MAXIMUM_INPUT_BYTES:
+        raise ApiError(
+            "ValidationException",
+            "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have length less "
+            f"than or equal to {MAXIMUM_INPUT_BYTES}; pass a reference to the data instead",
+        )
+    _check_json(text, "InvalidExecutionInput", "Invalid State Machine Execution Input")
+
+
+def _check_json(text: str, code: str, wording: str) -> None:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ApiError(code, f"{wording}: '{error}'") from error

@@ -1,0 +1,302 @@
+"""Functions through the emulator's own API and CloudFormation, with our runtime behind them."""
+
+import base64
+import json
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local_cloud.images import ImageRegistry
+
+HERE = Path(__file__).parent
+HANDLER = """
+import os, time
+import boto3
+
+def echo(event, context):
+    print("event", event)
+    return {"event": event, "version": os.environ.get("VERSION")}
+
+def fail(event, context):
+    raise ValueError("no")
+
+def sleep(event, context):
+    time.sleep(event["seconds"])
+
+def who_am_i(event, context):
+    return boto3.client("sts").get_caller_identity()["Arn"]
+
+def read_secret(event, context):
+    return boto3.client("secretsmanager").list_secrets()["SecretList"]
+"""
+TRUST = {
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]
+}
+WRITE_LOGS = {"Statement": [{"Effect": "Allow", "Action": "logs:*", "Resource": "*"}]}
+
+Client = Callable[[str], Any]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The state directory and the URIs of two versions of an image."""
+    folder, state = tmp_path_factory.mktemp("image"), tmp_path_factory.mktemp("state")
+    (folder / "handlers.py").write_text(HANDLER)
+    registry, uris = ImageRegistry(state), []
+    for version in ("1", "2"):
+        (folder / "Dockerfile").write_text(
+            f"FROM public.ecr.aws/lambda/python:3.12\nENV VERSION={version}\nCOPY handlers.py ./\n"
+        )
+        uris.append(registry.build("handlers", dockerfile=folder / "Dockerfile", context=folder).uri)
+    return state, uris
+
+
+@pytest.fixture(scope="module")
+def client(images: tuple[Path, list[str]]) -> Iterator[Client]:
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "lambda_cloud.py"), str(images[0])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=HERE.parent.parent,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(HERE.parent.parent)},
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    port = int(process.stdout.readline())
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=30)
+
+    def make(service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=f"http://127.0.0.1:{port}",
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=config,
+        )
+
+    yield make
+    process.stdin.close()
+    process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def role(client: Client) -> str:
+    iam = client("iam")
+    arn: str = iam.create_role(RoleName="function", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="function", PolicyName="logs", PolicyDocument=json.dumps(WRITE_LOGS))
+    return arn
+
+
+@pytest.fixture
+def create(client: Client, images: tuple[Path, list[str]], role: str) -> Iterator[Callable[..., str]]:
+    """Create a function for a handler and return its name."""
+    names: list[str] = []
+
+    def make(handler: str, **properties: Any) -> str:
+        name = f"{handler.replace('_', '-')}-{uuid.uuid4().hex[:8]}"
+        request = {
+            "FunctionName": name,
+            "Role": role,
+            "PackageType": "Image",
+            "Code": {"ImageUri": images[1][0]},
+            "ImageConfig": {"Command": [f"handlers.{handler}"]},
+            "Timeout": 20,
+            "MemorySize": 256,
+        } | properties
+        client("lambda").create_function(**request)
+        names.append(name)
+        client("lambda").get_waiter("function_active_v2").wait(FunctionName=name)
+        return name
+
+    yield make
+    for name in names:
+        client("lambda").delete_function(FunctionName=name)
+
+
+def invoke(client: Client, name: str, event: object = None, **options: Any) -> tuple[Any, Any]:
+    answer = client("lambda").invoke(FunctionName=name, Payload=json.dumps(event or {}), **options)
+    body = answer["Payload"].read()
+    return (json.loads(body) if body else None), answer
+
+
+def test_synchronous_invocation(client: Client, create: Callable[..., str]) -> None:
+    """Invoke answers the handler's value, status 200 and, when asked, the end of the log; no error header."""
+    name = create("echo")
+    body, answer = invoke(client, name, {"x": [1, "é"]}, LogType="Tail")
+
+    assert body == {"event": {"x": [1, "é"]}, "version": "1"}
+    assert (answer["StatusCode"], answer.get("FunctionError")) == (200, None)
+    assert "event {'x'" in base64.b64decode(answer["LogResult"]).decode()
+
+
+def test_error_has_the_function_error_header(client: Client, create: Callable[..., str]) -> None:
+    """An exception is status 200 with X-Amz-Function-Error: Unhandled and the error as payload."""
+    body, answer = invoke(client, create("fail"))
+
+    assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
+    assert (body["errorType"], body["errorMessage"]) == ("ValueError", "no")
+
+
+def test_function_acts_as_its_role(client: Client, create: Callable[..., str], role: str) -> None:
+    """The function's SDK reaches the local cloud as a session of the function's role, with that role's permissions."""
+    name = create("who_am_i")
+    arn, _ = invoke(client, name)
+    denied, _ = invoke(client, create("read_secret"))
+
+    assert arn == f"arn:aws:sts::000000000000:assumed-role/function/{name}"
+    assert "AccessDenied" in denied["errorMessage"]
+
+
+def test_log_group_holds_the_invocation(client: Client, create: Callable[..., str]) -> None:
+    """The lines of warm invocations gather in one stream of /aws/lambda/<name>."""
+    name = create("echo")
+    invoke(client, name)
+    invoke(client, name)
+    logs = client("logs")
+    group = f"/aws/lambda/{name}"
+    (stream,) = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    events = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
+    words = [event["message"].split()[0] for event in events]
+
+    assert "/[$LATEST]" in stream["logStreamName"]
+    assert words == ["START", "event", "END", "REPORT"] * 2
+
+
+def test_role_without_permission_for_logs_writes_none(client: Client, create: Callable[..., str]) -> None:
+    """As on AWS a function runs without a log when its role may not write one."""
+    iam = client("iam")
+    arn = iam.create_role(RoleName="silent", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    name = create("echo", Role=arn)
+    body, _ = invoke(client, name)
+
+    assert body["version"] == "1"
+    assert not client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}")["logGroups"]
+
+
+def test_update_of_the_code_takes_effect(
+    client: Client, create: Callable[..., str], images: tuple[Path, list[str]]
+) -> None:
+    """After UpdateFunctionCode the next invocation runs the new image."""
+    name = create("echo")
+    before, _ = invoke(client, name)
+    client("lambda").update_function_code(FunctionName=name, ImageUri=images[1][1])
+    after, _ = invoke(client, name)
+
+    assert (before["version"], after["version"]) == ("1", "2")
+
+
+def test_reserved_concurrency_throttles(client: Client, create: Callable[..., str]) -> None:
+    """More invocations at once than reserved are refused with TooManyRequestsException."""
+    name = create("sleep")
+    client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(invoke, client, name, {"seconds": 2})
+        time.sleep(0.5)
+        with pytest.raises(ClientError) as refused:
+            invoke(client, name, {"seconds": 0})
+        running.result()
+
+    assert refused.value.response["Error"]["Code"] == "TooManyRequestsException"
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        ({"Code": {"ImageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/none:1"}}, "Source image"),
+        ({"Environment": {"Variables": {"BIG": "x" * 4090}}}, "exceeded the 4KB limit"),
+        ({"Environment": {"Variables": {"AWS_REGION": "eu-west-1"}}}, "reserved keys"),
+        ({"Timeout": 901}, "Timeout"),
+        ({"MemorySize": 20000}, "MemorySize"),
+        ({"EphemeralStorage": {"Size": 20000}}, "EphemeralStorage"),
+        ({"ImageConfig": {}}, "names no handler"),
+        ({"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}, "VpcConfig"),
+    ],
+)
+def test_refused_at_creation(create: Callable[..., str], properties: dict[str, Any], said: str) -> None:
+    """What AWS refuses, and what the local cloud cannot do, fails at creation with InvalidParameterValueException."""
+    with pytest.raises(ClientError) as refused:
+        create("echo", **properties)
+
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
+    assert said in refused.value.response["Error"]["Message"]
+
+
+def test_zip_archives_are_refused(client: Client, role: str) -> None:
+    """A function from a zip archive is refused by name instead of pretended."""
+    with pytest.raises(ClientError, match="container images only"):
+        client("lambda").create_function(
+            FunctionName="zip", Role=role, Runtime="python3.12", Handler="a.b", Code={"ZipFile": b"PK"}
+        )
+
+
+@pytest.mark.parametrize(("kind", "size"), [("Event", 1024 * 1024 + 10), ("RequestResponse", 6 * 1024 * 1024 + 10)])
+def test_payload_has_a_limit(client: Client, create: Callable[..., str], kind: str, size: int) -> None:
+    """An event beyond 1 MB (asynchronous) or 6 MB is refused with status 413."""
+    with pytest.raises(ClientError) as refused:
+        invoke(client, create("echo"), "x" * size, InvocationType=kind)
+
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+    assert refused.value.response["Error"]["Code"] == "RequestEntityTooLargeException"
+
+
+def function_template(uri: str, role: str, **properties: Any) -> str:
+    function = {
+        "FunctionName": "from-a-stack",
+        "Role": role,
+        "PackageType": "Image",
+        "Code": {"ImageUri": uri},
+        "ImageConfig": {"Command": ["handlers.echo"]},
+        "Timeout": 20,
+        "MemorySize": 256,
+    }
+    return json.dumps({"Resources": {"Function": {"Type": "AWS::Lambda::Function", "Properties": function | properties}}})
+
+
+def test_stack_creates_and_updates_a_function(
+    client: Client, role: str, images: tuple[Path, list[str]]
+) -> None:
+    """CloudFormation sets the handler, reserved concurrency and dead-letter queue, and updates all of them."""
+    stacks, functions = client("cloudformation"), client("lambda")
+    queue = client("sqs").create_queue(QueueName="dead")["QueueUrl"]
+    queue_arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    properties = {"ReservedConcurrentExecutions": 1, "DeadLetterConfig": {"TargetArn": queue_arn}}
+    stacks.create_stack(StackName="lambda", TemplateBody=function_template(images[1][0], role, **properties))
+    stacks.get_waiter("stack_create_complete").wait(StackName="lambda", WaiterConfig={"Delay": 1})
+    first, _ = invoke(client, "from-a-stack")
+    created = functions.get_function(FunctionName="from-a-stack")
+    changed = {"ImageConfig": {"Command": ["handlers.who_am_i"]}, "ReservedConcurrentExecutions": 2}
+    stacks.update_stack(StackName="lambda", TemplateBody=function_template(images[1][1], role, **changed))
+    stacks.get_waiter("stack_update_complete").wait(StackName="lambda", WaiterConfig={"Delay": 1})
+    second, _ = invoke(client, "from-a-stack")
+    updated = functions.get_function(FunctionName="from-a-stack")
+    stacks.delete_stack(StackName="lambda")
+
+    assert first["version"] == "1"
+    assert created["Concurrency"]["ReservedConcurrentExecutions"] == 1
+    assert created["Configuration"]["DeadLetterConfig"]["TargetArn"] == queue_arn
+    assert second.endswith("assumed-role/function/from-a-stack")
+    assert updated["Concurrency"]["ReservedConcurrentExecutions"] == 2
+    assert "DeadLetterConfig" not in updated["Configuration"]
+
+
+def test_stack_with_a_missing_image_fails(client: Client, role: str) -> None:
+    """A stack whose function's image is not there is rolled back, and the reason names the image."""
+    stacks = client("cloudformation")
+    uri = "000000000000.dkr.ecr.us-east-1.amazonaws.com/none:1"
+    stacks.create_stack(StackName="broken", TemplateBody=function_template(uri, role))
+    while "IN_PROGRESS" in stacks.describe_stacks(StackName="broken")["Stacks"][0]["StackStatus"]:
+        time.sleep(0.1)
+    events = stacks.describe_stack_events(StackName="broken")["StackEvents"]
+
+    assert any(uri in event.get("ResourceStatusReason", "") for event in events)

@@ -1,0 +1,309 @@
+"""The Amazon States Language, feature by feature."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.local_cloud.step_functions.cloud import Cloud, instant, output
+from tests.local_cloud.step_functions.front_door import FrontDoor
+
+INVOKE = "arn:aws:states:::lambda:invoke"
+
+
+def one(state: dict[str, Any], **others: Any) -> dict[str, Any]:
+    """A machine of one state and its companions."""
+    return {"StartAt": "S", "States": {"S": state, **others}}
+
+
+def call_f(**fields: Any) -> dict[str, Any]:
+    """Make a Task that calls the function f."""
+    return {
+        "Type": "Task",
+        "Resource": INVOKE,
+        "Parameters": {"FunctionName": "f", "Payload.$": "$"},
+        "End": True,
+        **fields,
+    }
+
+
+def test_context_object_names_execution_machine_and_state(cloud: Cloud) -> None:
+    """$$ holds the execution's ID, name, input and start, the state and the state machine, in AWS's forms."""
+    described = cloud.run(one({"Type": "Pass", "Parameters": {"all.$": "$$"}, "End": True}), {"a": 1})
+
+    context = output(described)["all"]
+    assert context["Execution"]["Id"] == described["executionArn"]
+    assert context["Execution"]["Name"] == described["name"]
+    assert context["Execution"]["Input"] == {"a": 1}
+    assert abs(instant(context["Execution"]["StartTime"]).timestamp() - described["startDate"]) < 0.002
+    assert context["State"]["Name"] == "S"
+    assert context["State"]["RetryCount"] == 0
+    assert instant(context["State"]["EnteredTime"])
+    assert context["StateMachine"]["Id"] == described["stateMachineArn"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("States.Format('{}-{}', $.name, $.number)", "abc-7"),
+        ("States.JsonToString($.object)", '{"k":[1,2]}'),
+        ("States.ArrayGetItem($.object.k, 1)", 2),
+        ("States.StringToJson($.text)", {"x": True}),
+        ("States.ArrayGetItem(States.StringSplit($.name, 'b'), 0)", "a"),
+        ("States.MathAdd($.number, 1)", 8),
+        ("States.Format('t-{}', $$.Execution.StartTime)", None),
+    ],
+)
+def test_intrinsic_functions(cloud: Cloud, expression: str, expected: Any) -> None:
+    """Intrinsic functions give what AWS's do."""
+    data = {"name": "abc", "number": 7, "object": {"k": [1, 2]}, "text": '{"x": true}'}
+    described = cloud.run(one({"Type": "Pass", "Parameters": {"r.$": expression}, "End": True}), data)
+
+    result = output(described)["r"]
+    if expected is None:
+        assert instant(result.removeprefix("t-"))
+    else:
+        assert result == expected
+
+
+def test_retry_counts_up_and_waits_by_its_policy(cloud: Cloud, door: FrontDoor) -> None:
+    """A retried task sees $$.State.RetryCount rise from 0; backoff, jitter and MaxDelaySeconds are accepted."""
+    seen: list[int] = []
+
+    def flaky(event: dict[str, Any]) -> str:
+        seen.append(event["retry"])
+        if len(seen) < 3:
+            raise ValueError("not yet")
+        return "done"
+
+    door.functions["f"] = flaky
+    retry = {
+        "ErrorEquals": ["ValueError"],
+        "IntervalSeconds": 1,
+        "BackoffRate": 2,
+        "MaxDelaySeconds": 1,
+        "JitterStrategy": "FULL",
+        "MaxAttempts": 3,
+    }
+    parameters = {"FunctionName": "f", "Payload": {"retry.$": "$$.State.RetryCount"}}
+    described = cloud.run(one(call_f(Parameters=parameters, Retry=[retry], OutputPath="$.Payload")))
+
+    assert output(described) == "done"
+    assert seen == [0, 1, 2]
+
+
+def test_exhausted_retries_are_caught_with_error_and_cause_beside_the_input(cloud: Cloud, door: FrontDoor) -> None:
+    """Catch puts Error and Cause at its ResultPath and keeps the input; a Fail state passes both on."""
+    door.functions["f"] = lambda _: 1 / 0
+    definition = one(
+        call_f(
+            Retry=[{"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 1, "MaxAttempts": 1}],
+            Catch=[{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Tell"}],
+        ),
+        Tell={"Type": "Pass", "Next": "End"},
+        End={"Type": "Fail", "ErrorPath": "$.error.Error", "CausePath": "States.Format('{}: {}', $.id, $.error.Cause)"},
+    )
+    described = cloud.run(definition, {"id": "i-1"})
+
+    assert described["status"] == "FAILED"
+    assert described["error"] == "ZeroDivisionError"
+    assert described["cause"].startswith('i-1: {"errorType":"ZeroDivisionError"')
+    assert len(door.requests("lambda:InvokeFunction")) == 2
+
+
+@pytest.mark.parametrize("name", ["States.TaskFailed", "States.Timeout", "My.Error"])
+def test_a_fail_state_may_pass_on_any_error_name(cloud: Cloud, name: str) -> None:
+    """A Fail state whose Error comes from its input may name the service's own errors."""
+    described = cloud.run(one({"Type": "Fail", "ErrorPath": "$.e", "Cause": "c"}), {"e": name})
+
+    assert (described["status"], described["error"], described["cause"]) == ("FAILED", name, "c")
+
+
+def test_wildcards_do_not_catch_runtime_errors(cloud: Cloud) -> None:
+    """States.ALL does not catch States.Runtime: a missing path fails the execution."""
+    state = call_f(
+        Parameters={"FunctionName": "f", "Payload.$": "$.missing"},
+        Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Caught"}],
+    )
+    described = cloud.run(one(state, Caught={"Type": "Succeed"}))
+
+    assert (described["status"], described["error"]) == ("FAILED", "States.Runtime")
+    assert "$.missing" in described["cause"]
+
+
+def test_task_failed_does_not_catch_a_timeout(cloud: Cloud, door: FrontDoor) -> None:
+    """States.TaskFailed catches any error but States.Timeout, and the late answer leaves no trace in the history."""
+    door.functions["f"] = lambda _: time.sleep(1.3)
+    state = call_f(
+        TimeoutSeconds=1,
+        Catch=[
+            {"ErrorEquals": ["States.TaskFailed"], "Next": "Wrong"},
+            {"ErrorEquals": ["States.Timeout"], "Next": "Right"},
+        ],
+    )
+    described = cloud.run(
+        one(
+            state,
+            Wrong={"Type": "Fail"},
+            Right={"Type": "Wait", "Seconds": 1, "Next": "Done"},
+            Done={"Type": "Pass", "Result": "r", "End": True},
+        )
+    )
+
+    assert output(described) == "r"
+    types = [event["type"] for event in cloud.history(described["executionArn"])]
+    assert "TaskTimedOut" in types
+    assert "TaskSucceeded" not in types
+
+
+def test_choice_parallel_map_and_wait(cloud: Cloud) -> None:
+    """Choice follows the first rule that holds; Parallel and Map collect in order; Wait reads its seconds by path."""
+    definition = {
+        "StartAt": "Wait",
+        "States": {
+            "Wait": {"Type": "Wait", "SecondsPath": "$.seconds", "Next": "Question?"},
+            "Question?": {
+                "Type": "Choice",
+                "Choices": [
+                    {
+                        "And": [
+                            {"Variable": "$.n", "IsPresent": True},
+                            {"Variable": "$.n", "NumericGreaterThan": 2},
+                        ],
+                        "Next": "Both",
+                    }
+                ],
+                "Default": "No",
+            },
+            "No": {"Type": "Fail"},
+            "Both": {
+                "Type": "Parallel",
+                "Branches": [
+                    {"StartAt": "A", "States": {"A": {"Type": "Pass", "Result": "a", "End": True}}},
+                    {"StartAt": "B", "States": {"B": {"Type": "Pass", "Parameters": {"n.$": "$.n"}, "End": True}}},
+                ],
+                "ResultPath": "$.both",
+                "Next": "Each",
+            },
+            "Each": {
+                "Type": "Map",
+                "ItemsPath": "$.items",
+                "ItemSelector": {"i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value"},
+                "ItemProcessor": {
+                    "ProcessorConfig": {"Mode": "INLINE"},
+                    "StartAt": "Item",
+                    "States": {"Item": {"Type": "Pass", "End": True}},
+                },
+                "ResultPath": "$.each",
+                "End": True,
+            },
+        },
+    }
+    result = output(cloud.run(definition, {"seconds": 0, "n": 3, "items": ["x", "y"]}))
+
+    assert result["both"] == ["a", {"n": 3}]
+    assert result["each"] == [{"i": 0, "v": "x"}, {"i": 1, "v": "y"}]
+
+
+def test_an_unmatched_choice_fails_by_name(cloud: Cloud) -> None:
+    """A Choice without a matching rule and without a Default fails with States.NoChoiceMatched."""
+    choices = [{"Variable": "$.a", "StringEquals": "b", "Next": "T"}]
+    described = cloud.run(one({"Type": "Choice", "Choices": choices}, T={"Type": "Succeed"}), {"a": "c"})
+
+    assert (described["status"], described["error"]) == ("FAILED", "States.NoChoiceMatched")
+
+
+def test_a_failed_branch_fails_the_parallel_state_with_its_error(cloud: Cloud) -> None:
+    """The error of a branch, even a States.* one, is the Parallel state's, and can be caught."""
+    definition = one(
+        {
+            "Type": "Parallel",
+            "Branches": [
+                {"StartAt": "A", "States": {"A": {"Type": "Fail", "ErrorPath": "$.e"}}},
+                {"StartAt": "B", "States": {"B": {"Type": "Wait", "Seconds": 60, "End": True}}},
+            ],
+            "Catch": [{"ErrorEquals": ["States.Timeout"], "Next": "T"}],
+            "End": True,
+        },
+        T={"Type": "Pass", "Parameters": {"caught.$": "$.Error"}, "End": True},
+    )
+
+    assert output(cloud.run(definition, {"e": "States.Timeout"})) == {"caught": "States.Timeout"}
+
+
+def test_too_much_data_ends_the_execution(cloud: Cloud, door: FrontDoor) -> None:
+    """A result above 256 KiB is States.DataLimitExceeded, which States.ALL does not catch."""
+    door.functions["f"] = lambda _: "x" * 300_000
+    state = call_f(Catch=[{"ErrorEquals": ["States.ALL"], "Next": "T"}])
+    described = cloud.run(one(state, T={"Type": "Succeed"}))
+
+    assert (described["status"], described["error"]) == ("FAILED", "States.DataLimitExceeded")
+
+
+def test_the_machine_times_out(cloud: Cloud) -> None:
+    """TimeoutSeconds of the machine ends the execution as TIMED_OUT, with the event that says so."""
+    definition = {"TimeoutSeconds": 1, **one({"Type": "Wait", "Seconds": 60, "End": True})}
+    described = cloud.run(definition)
+
+    assert described["status"] == "TIMED_OUT"
+    assert cloud.history(described["executionArn"])[-1]["type"] == "ExecutionTimedOut"
+    assert "stopDate" in described
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("{% $states.input.name & '-' & $states.context.State.Name %}", 'say "hi"-S'),
+        ("{% $sum($states.input.numbers) %}", 6),
+        ("{% $partition([1..5], 2) %}", [[1, 2], [3, 4], [5]]),
+        ("{% $range(0, 10, 5) %}", [0, 5, 10]),
+        ("{% $hash('a', 'SHA-256') %}", "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"),
+        ("{% $length($uuid()) %}", 36),
+        ("{% $parse('{\"a\":1}').a %}", 1),
+        ("{% $kept %}", 'say "hi"'),
+    ],
+)
+def test_jsonata(cloud: Cloud, expression: str, expected: Any) -> None:
+    """A JSONata machine evaluates expressions, Step Functions' own functions, and variables with quotes in them."""
+    definition = {
+        "QueryLanguage": "JSONata",
+        "StartAt": "Keep",
+        "States": {
+            "Keep": {"Type": "Pass", "Assign": {"kept": "{% $states.input.name %}"}, "Next": "S"},
+            "S": {"Type": "Pass", "Output": expression, "End": True},
+        },
+    }
+
+    assert output(cloud.run(definition, {"name": 'say "hi"', "numbers": [1, 2, 3]})) == expected
+
+
+def test_a_broken_jsonata_expression_is_a_query_evaluation_error(cloud: Cloud) -> None:
+    """An expression that cannot be evaluated fails the state with States.QueryEvaluationError."""
+    state = {"Type": "Pass", "Output": "{% $number('x') %}", "End": True}
+    described = cloud.run({"QueryLanguage": "JSONata", **one(state)})
+
+    assert (described["status"], described["error"]) == ("FAILED", "States.QueryEvaluationError")
+
+
+def test_a_task_waits_for_its_token(cloud: Cloud, door: FrontDoor) -> None:
+    """waitForTaskToken goes on with SendTaskSuccess, and fails with SendTaskFailure's error and cause."""
+    door.functions["f"] = lambda _: None
+    parameters = {"FunctionName": "f", "Payload": {"token.$": "$$.Task.Token"}}
+    machine = cloud.create(one(call_f(Resource=f"{INVOKE}.waitForTaskToken", Parameters=parameters)))
+
+    first = cloud.start(machine)
+    cloud.wait_for(first, "TaskSubmitted")
+    token = door.requests("lambda:InvokeFunction")[0]["Payload"]["token"]
+    cloud.call("SendTaskHeartbeat", taskToken=token)
+    cloud.call("SendTaskSuccess", taskToken=token, output=json.dumps({"ok": 1}))
+    second = cloud.start(machine)
+    cloud.wait_for(second, "TaskSubmitted")
+    token = door.requests("lambda:InvokeFunction")[1]["Payload"]["token"]
+    cloud.call("SendTaskFailure", taskToken=token, error="Bad", cause="because")
+
+    assert output(cloud.ended(first)) == {"ok": 1}
+    failed = cloud.ended(second)
+    assert (failed["error"], failed["cause"]) == ("Bad", "because")
