@@ -1,0 +1,108 @@
+"""`treering status`: what is up, what it did last, and when it wakes up next."""
+
+import argparse
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from cli import cloud as clouds
+from cli import options
+from cli.application import Application, application
+from cli.stack import weekly_rule
+from cli.weekly_run import next_firing
+
+SUMMARY = "show the cloud, the endpoint, the last executions and the next wake-up"
+EPILOG = """\
+The exit code is 0 where a cloud is up, and 1 where none is.
+
+examples:
+  treering status
+  treering status --json | jq .endpoint.status
+"""
+EXECUTIONS = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    options.add_json(parser, "all of it")
+    options.add_state(parser)
+
+
+def execute(given: argparse.Namespace) -> int:
+    """Print the status and return the exit code."""
+    if clouds.find(given.state.resolve() / "cloud") is None:
+        print(json.dumps({"up": False}) if given.json else f"No local cloud is up in {given.state}.")
+        return 1
+    found = describe(application(given.state))
+    print(json.dumps(found, indent=2) if given.json else _text(found))
+    return 0
+
+
+def describe(found: Application) -> dict[str, Any]:
+    """The status as JSON."""
+    rule = weekly_rule(found.cloud, found.stack)
+    now = found.cloud.now()
+    machines = found.cloud.client("stepfunctions")
+    listed = machines.list_executions(stateMachineArn=found.stack.state_machine)["executions"]
+    listed.sort(key=lambda execution: execution["startDate"], reverse=True)
+    return {
+        "up": True,
+        "cloud": {"endpoint": found.cloud.endpoint, "pid": found.cloud.pid, "started_at": found.cloud.started_at},
+        "clock": now.isoformat(timespec="seconds"),
+        "stack": {"name": found.stack.name, "status": found.stack.status},
+        "data_source": found.choice.source,
+        "rule": {
+            "name": rule.name,
+            "schedule": rule.schedule,
+            "enabled": rule.enabled,
+            "next": next_firing(rule, now).isoformat() if rule.enabled else None,
+        },
+        "endpoint": _endpoint(found),
+        "executions": [
+            {
+                "name": execution["name"],
+                "status": execution["status"],
+                "started_at": execution["startDate"].isoformat(timespec="seconds"),
+                "seconds": (execution["stopDate"] - execution["startDate"]).total_seconds()
+                if execution.get("stopDate")
+                else None,
+            }
+            for execution in listed[:EXECUTIONS]
+        ],
+    }
+
+
+def _endpoint(found: Application) -> dict[str, Any] | None:
+    """The endpoint as SageMaker describes it; none before the first run has made it."""
+    try:
+        described = found.cloud.client("sagemaker").describe_endpoint(EndpointName=found.stack.endpoint)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationException":  # what DescribeEndpoint answers for an unknown one
+            return None
+        raise
+    return {
+        "name": described["EndpointName"],
+        "status": described["EndpointStatus"],
+        "configuration": described["EndpointConfigName"],
+        "failure_reason": described.get("FailureReason"),
+    }
+
+
+def _text(found: dict[str, Any]) -> str:
+    rule, endpoint = found["rule"], found["endpoint"]
+    lines = [
+        f"cloud       {found['cloud']['endpoint']}, process {found['cloud']['pid']}, its clock says {found['clock']}",
+        f"stack       {found['stack']['name']} {found['stack']['status']}, data from {found['data_source']}",
+        f"rule        {rule['name']} {rule['schedule']}, " + (f"next {rule['next']}" if rule["next"] else "disabled"),
+        f"endpoint    {endpoint['name']} {endpoint['status']}, configuration {endpoint['configuration']}"
+        if endpoint
+        else "endpoint    none yet: the first run makes it (`treering run`)",
+    ]
+    for index, execution in enumerate(found["executions"]):
+        took = f"{execution['seconds']:.1f} s" if execution["seconds"] is not None else "so far"
+        label = "executions" if not index else ""
+        lines.append(f"{label:<12}{execution['name']} {execution['status']}, {execution['started_at']}, {took}")
+    if not found["executions"]:
+        lines.append("executions  none yet")
+    return "\n".join(lines)

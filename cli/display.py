@@ -1,0 +1,150 @@
+"""What is shown while a command works: a live table on a terminal, else one plain line as each step ends."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+_STYLES = {"running": "cyan", "succeeded": "green", "done": "green", "failed": "bold red", "stopped": "yellow"}
+FINAL = frozenset({"succeeded", "done", "failed", "stopped"})
+
+
+@dataclass
+class Row:
+    """One step or state: `seconds` is none while it runs, and then counted from `started` (monotonic clock)."""
+
+    name: str
+    status: str = "running"
+    seconds: float | None = None
+    says: str = ""
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def final(self) -> bool:
+        """Whether the status will not change any more ("succeeded, retried 2" is final too)."""
+        return self.status.partition(",")[0] in FINAL
+
+
+class Board(Protocol):
+    """Where steps are shown."""
+
+    def show(self, key: str, row: Row) -> None:
+        """Show a row, or what became of it; rows keep the order in which their keys came."""
+
+    def note(self, line: str) -> None:
+        """Show a line that belongs to no row."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class PlainBoard:
+    """One line for each row, when it has ended."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown: set[str] = set()
+
+    def show(self, key: str, row: Row) -> None:
+        """Print the row if it has ended and was not printed yet."""
+        if row.final and key not in self._shown:
+            self._shown.add(key)
+            seconds = f"{row.seconds:6.1f} s" if row.seconds is not None else " " * 8
+            self.note(f"{row.name:<22} {row.status:<12} {seconds}  {row.says}".rstrip())
+
+    def note(self, line: str) -> None:
+        """Print the line."""
+        print(line, file=self._stream, flush=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to tidy up."""
+
+
+class LiveBoard:
+    """A table that is redrawn while the rows change; it stays on the screen as it was at the end."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._rows: dict[str, Row] = {}
+        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=8, transient=False)
+
+    def show(self, key: str, row: Row) -> None:
+        """Put the row into the table."""
+        self._rows[key] = row
+
+    def note(self, line: str) -> None:
+        """Print the line above the table."""
+        self._console.print(Text(line))
+
+    def _table(self) -> RenderableType:
+        table = Table(box=None, pad_edge=False, show_header=False, expand=False)
+        table.add_column("step", no_wrap=True)
+        table.add_column("status", no_wrap=True)
+        table.add_column("seconds", justify="right", no_wrap=True)
+        table.add_column("says", overflow="ellipsis", no_wrap=True)
+        for row in list(self._rows.values()):
+            seconds = row.seconds if row.seconds is not None or row.final else time.monotonic() - row.started
+            table.add_row(
+                row.name,
+                Text(row.status + ("" if row.final else "…"), _STYLES.get(row.status.partition(",")[0], "")),
+                "" if seconds is None else f"{seconds:.1f} s",
+                Text(row.says),
+            )
+        return table
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Draw a last time and give the terminal back."""
+        self._live.stop()
+
+
+def board(*, to_stderr: bool = False) -> Board:
+    """The board that fits the stream: stdout, or stderr where stdout carries JSON."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    return LiveBoard(Console(file=stream)) if stream.isatty() else PlainBoard(stream)
+
+
+@contextmanager
+def step(board: Board, name: str) -> Iterator[Callable[[str], None]]:
+    """Show a step while its block runs; the block calls what it is given with what there is to say.
+
+    A block that raises leaves the step as failed (stopped, where the user interrupted it).
+    """
+    row = Row(name)
+    board.show(name, row)
+
+    def say(text: str) -> None:
+        row.says = text
+        board.show(name, row)
+
+    status = "stopped"
+    try:
+        yield say
+        status = "done"
+    except Exception:
+        status = "failed"
+        raise
+    finally:
+        row.status, row.seconds = status, time.monotonic() - row.started
+        board.show(name, row)

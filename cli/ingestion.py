@@ -1,0 +1,111 @@
+"""What became of a scheduled event: the execution that ingestion started for it, or why there is none."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cli import logs
+from cli.cloud import Cloud
+from cli.errors import CommandError
+from cli.history import LogPlace
+from cli.stack import Stack
+
+POLL_SECONDS = 0.2
+MARGIN_SECONDS = 60.0  # for the queue in front of the function and the waits between its attempts
+ATTEMPTS = 3  # Lambda tries an asynchronous event twice more (AWS Lambda Developer Guide, "error handling")
+_RAISED = re.compile(r"^\[ERROR\]\s+(?:\S+Z\s+\S+\s+)?(?P<error>[\w.]+): (?P<message>.*)$")
+
+
+class IngestionFailedError(CommandError):
+    """The ingest function gave up on the event, or nothing was heard of it in time."""
+
+    def __init__(self, error: str, message: str, log: list[str]) -> None:
+        super().__init__(f"{error}: {message}" if error else message)
+        self.error = error
+        self.reason = message
+        self.log = log
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """How ingestion ended: the execution it started, or none where there was nothing to train on."""
+
+    execution_arn: str | None
+    message: str
+
+
+def _slot(scheduled_at: datetime) -> str:
+    """End of the name of the execution that belongs to a schedule's instant (see `treering.names.execution_name`)."""
+    return f"-{scheduled_at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+class Watch:
+    """Watches one firing, from before the event is sent until ingestion has dealt with it."""
+
+    def __init__(self, cloud: Cloud, stack: Stack) -> None:
+        self._cloud = cloud
+        self._stack = stack
+        self._functions = cloud.client("lambda")
+        self._machines = cloud.client("stepfunctions")
+        self._queues = cloud.client("sqs")
+        self._place = LogPlace(f"/aws/lambda/{stack.ingest_function}")
+        self._since = datetime.now(UTC) - timedelta(milliseconds=1)
+        self._dead_before = self._dead_letters()
+        timeout = self._functions.get_function_configuration(FunctionName=stack.ingest_function)["Timeout"]
+        self._patience = ATTEMPTS * float(timeout) + MARGIN_SECONDS
+
+    def wait(self, scheduled_at: datetime, say: Callable[[str], None]) -> Ingested:
+        """Wait until that instant's event is dealt with. Raises IngestionFailedError with the function's own words."""
+        deadline = time.monotonic() + self._patience
+        ended_at: float | None = None
+        while time.monotonic() < deadline:
+            arn = self._execution(scheduled_at)
+            log = self.log()
+            if arn:
+                return Ingested(arn, _outcome(log) or "started the execution")
+            if log:
+                say(logs.readable(log[-1]))
+            if self._dead_letters() > self._dead_before:
+                raise _failed(log)
+            if any(line.startswith("REPORT ") for line in log) and not any(map(logs.is_error, log)):
+                # It ended well and started nothing; look once more, since what it started may be listed late.
+                ended_at = ended_at or time.monotonic()
+                if time.monotonic() - ended_at > 2:
+                    return Ingested(None, _outcome(log) or "nothing to train on")
+            time.sleep(POLL_SECONDS)
+        raise IngestionFailedError(
+            "",
+            f"The ingest function started no execution within {self._patience:.0f} seconds of the schedule's event.",
+            self.log()[-20:],
+        )
+
+    def log(self) -> list[str]:
+        """What the function has logged since the watch began."""
+        return [line.text for line in logs.lines(self._cloud, self._place, self._since)]
+
+    def _execution(self, scheduled_at: datetime) -> str | None:
+        slot = _slot(scheduled_at)
+        listed = self._machines.list_executions(stateMachineArn=self._stack.state_machine, maxResults=100)
+        found: list[dict[str, Any]] = [e for e in listed["executions"] if e["name"].endswith(slot)]
+        return found[0]["executionArn"] if found else None
+
+    def _dead_letters(self) -> int:
+        url = self._stack.output("IngestDeadLetterQueueUrl")
+        answer = self._queues.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def _failed(log: list[str]) -> IngestionFailedError:
+    for line in reversed(log):
+        if match := _RAISED.match(line):
+            return IngestionFailedError(match["error"], match["message"], log[-20:])
+    return IngestionFailedError("", "The ingest function failed; the event lies in its dead-letter queue.", log[-20:])
+
+
+def _outcome(log: list[str]) -> str:
+    """What the function itself last said."""
+    said = [line for line in log if line.startswith("{")]
+    return logs.readable(said[-1]).partition(" ")[2] if said else ""

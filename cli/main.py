@@ -1,0 +1,84 @@
+"""The command `treering`: its parser, and what its exit codes mean."""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from cli import interrupts
+from cli.errors import FAILURE, INTERRUPTED, USAGE, CommandError, Interrupted
+
+COMMANDS = ("run", "up", "down", "status", "logs", "predict")
+DESCRIPTION = """\
+Treering regrows a machine-learning model every week. This command runs the application - the same files that are
+deployed to AWS - on this machine: in a local cloud that needs no AWS account and no container engine.
+"""
+EPILOG = """\
+examples:
+  treering run                  one weekly run on public data, shown state by state, with a report
+  treering run --weeks 4        four weekly runs, each seeing the data known by then
+  treering up                   a local cloud that stays, for boto3, the aws command line and your own tests
+  treering predict rows.csv     predictions of the endpoint in it
+
+exit codes: 0 done, 1 failed (stderr says what and what to do), 2 wrong usage, 130 interrupted
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each sets `execute` to the function that runs it."""
+    top = argparse.ArgumentParser(
+        prog="treering",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"cli.commands.{name}")
+        command = commands.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=f"{module.SUMMARY[0].upper()}{module.SUMMARY[1:]}.",
+            epilog=module.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(execute=module.execute)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit code."""
+    given = parser().parse_args(arguments)
+    interrupts.install()
+    _forget_aws()
+    try:
+        return int(given.execute(given))
+    except CommandError as error:
+        _explain(error, as_json=getattr(given, "json", False))
+        return error.exit_code
+    except Interrupted:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output had enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+
+
+def _forget_aws() -> None:
+    """Forget the user's own AWS settings: this command and all it starts talk to the local cloud alone."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+
+
+def _explain(error: CommandError, *, as_json: bool) -> None:
+    if as_json and error.exit_code != USAGE:
+        print(json.dumps({"outcome": "failed", "error": str(error), "hint": error.hint}, indent=2))
+    sys.stderr.write(f"treering: {error}\n")
+    if error.hint:
+        sys.stderr.write(f"What to try: {error.hint}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Options that several commands share, and what they mean."""
+
+import argparse
+from pathlib import Path
+
+from cli.cloud import REPOSITORY
+from cli.errors import UsageError
+from cli.prepare import Settings
+from cli.source import check
+from cli.stack import DEFAULT_NAME
+
+STATE = Path(".treering")
+
+
+def add_state(parser: argparse.ArgumentParser) -> None:
+    """`--state`."""
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=STATE,
+        metavar="DIR",
+        help="folder that keeps everything local (default: .treering)",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup, what: str) -> None:
+    """`--json`."""
+    parser.add_argument("--json", action="store_true", help=f"print {what} as JSON on stdout; progress goes to stderr")
+
+
+def add_deployment(parser: argparse.ArgumentParser) -> None:
+    """What decides which application is deployed, and what it reads."""
+    parser.add_argument(
+        "--source",
+        metavar="SOURCE",
+        help="where the data come from: 'ames' (public data, the default), 'kaggle' (your Kaggle credentials), or a "
+        "folder or zip with the competition's files",
+    )
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the template, such as Schedule or DataSourceBaseUrl; may be given several times",
+    )
+    parser.add_argument(
+        "--template", type=Path, default=REPOSITORY / "template.yaml", metavar="FILE", help="SAM template to deploy"
+    )
+    parser.add_argument(
+        "--stack-name", default=DEFAULT_NAME, metavar="NAME", help="name of the stack (default: %(default)s)"
+    )
+
+
+def settings(options: argparse.Namespace) -> Settings:
+    """The settings in the parsed options. Raises UsageError."""
+    parameters: dict[str, str] = {}
+    for given in options.parameter:
+        name, equals, value = given.partition("=")
+        if not equals or not name.isalnum():
+            raise UsageError(f"--parameter {given}: expected NAME=VALUE, such as ScheduleState=DISABLED.")
+        parameters[name] = value
+    if not options.template.is_file():
+        raise UsageError(f"--template {options.template}: there is no such file.")
+    return Settings(
+        state=options.state.resolve(),
+        template=options.template.resolve(),
+        stack_name=options.stack_name,
+        source=check(options.source) if options.source else None,
+        parameters=parameters,
+    )
