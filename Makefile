@@ -29,7 +29,7 @@ $(STAMP): $(LOCK)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -nE 's/^(uv==[^ ]+).*/\1/p' $(LOCK))"
 	@UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}"; \
 	 [ -n "$$UV_DEFAULT_INDEX" ] && export UV_DEFAULT_INDEX || unset UV_DEFAULT_INDEX; \
-	 $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(LOCK) || { \
+	 $(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes $(LOCK) || { \
 	   echo "uv could not install them; trying pip …"; \
 	   $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $(LOCK); }
 	@printf '#!/bin/sh\nexec "%s/python" "%s/cli" "$$@"\n' "$(CURDIR)/$(BIN)" "$(CURDIR)" > $(BIN)/treering

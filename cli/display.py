@@ -142,8 +142,8 @@ def step(board: Board, name: str) -> Iterator[Callable[[str], None]]:
     try:
         yield say
         status = "done"
-    except Exception:
-        status = "failed"
+    except Exception as error:
+        status, row.says = "failed", str(error).partition("\n")[0]
         raise
     finally:
         row.status, row.seconds = status, time.monotonic() - row.started

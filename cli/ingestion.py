@@ -14,6 +14,7 @@ from cli.history import LogPlace
 from cli.stack import Stack
 
 POLL_SECONDS = 0.2
+WORDS_SECONDS = 3.0  # the execution passes meanwhile, so this costs no time
 MARGIN_SECONDS = 60.0  # for the queue in front of the function and the waits between its attempts
 ATTEMPTS = 3  # Lambda tries an asynchronous event twice more (AWS Lambda Developer Guide, "error handling")
 _RAISED = re.compile(r"^\[ERROR\]\s+(?:\S+Z\s+\S+\s+)?(?P<error>[\w.]+): (?P<message>.*)$")
@@ -65,12 +66,12 @@ class Watch:
             arn = self._execution(scheduled_at)
             log = self.log()
             if arn:
-                return Ingested(arn, _outcome(log) or "started the execution")
+                return Ingested(arn, self._last_words() or "started the execution")
             if log:
                 say(logs.readable(log[-1]))
             if self._dead_letters() > self._dead_before:
                 raise _failed(log)
-            if any(line.startswith("REPORT ") for line in log) and not any(map(logs.is_error, log)):
+            if _ended(log) and not any(map(logs.is_error, log)):
                 # It ended well and started nothing; look once more, since what it started may be listed late.
                 ended_at = ended_at or time.monotonic()
                 if time.monotonic() - ended_at > 2:
@@ -79,12 +80,21 @@ class Watch:
         raise IngestionFailedError(
             "",
             f"The ingest function started no execution within {self._patience:.0f} seconds of the schedule's event.",
-            self.log()[-20:],
+            self.log(),
         )
 
     def log(self) -> list[str]:
         """What the function has logged since the watch began."""
         return [line.text for line in logs.lines(self._cloud, self._place, self._since)]
+
+    def _last_words(self) -> str:
+        """What the function says at its end, which may come a moment after the execution has started."""
+        deadline = time.monotonic() + WORDS_SECONDS
+        log = self.log()
+        while not _ended(log) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            log = self.log()
+        return _outcome(log)
 
     def _execution(self, scheduled_at: datetime) -> str | None:
         slot = _slot(scheduled_at)
@@ -98,14 +108,18 @@ class Watch:
         return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
+def _ended(log: list[str]) -> bool:
+    """Whether an invocation has ended: Lambda then writes its REPORT line."""
+    return any(line.startswith("REPORT ") for line in log)
+
+
 def _failed(log: list[str]) -> IngestionFailedError:
     for line in reversed(log):
         if match := _RAISED.match(line):
-            return IngestionFailedError(match["error"], match["message"], log[-20:])
-    return IngestionFailedError("", "The ingest function failed; the event lies in its dead-letter queue.", log[-20:])
+            return IngestionFailedError(match["error"], match["message"], log)
+    return IngestionFailedError("", "The ingest function failed; the event lies in its dead-letter queue.", log)
 
 
 def _outcome(log: list[str]) -> str:
     """What the function itself last said."""
-    said = [line for line in log if line.startswith("{")]
-    return logs.readable(said[-1]).partition(" ")[2] if said else ""
+    return next((message for line in reversed(log) if (message := logs.said(line)) is not None), "")

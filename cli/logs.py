@@ -43,11 +43,13 @@ def lines(cloud: Cloud, place: LogPlace, since: datetime | None = None) -> list[
 
 
 def readable(text: str) -> str:
-    """A line as a person reads it: of a JSON log line its level and message, and its error if there is one."""
+    """A line as a person reads it: of a JSON line its level, message and error; of embedded metrics their values."""
     try:
         record = json.loads(text)
     except ValueError:
         return text
+    if isinstance(record, dict) and "_aws" in record:
+        return "METRICS " + ", ".join(f"{name} {record.get(name)}" for name in _metric_names(record))
     if not isinstance(record, dict) or not ({"message", "level"} <= record.keys()):
         return text
     message = record["message"] if isinstance(record["message"], str) else json.dumps(record["message"])
@@ -64,6 +66,21 @@ def is_error(text: str) -> bool:
     except ValueError:
         return text.startswith("[ERROR]") or "Task timed out after" in text or "Runtime exited" in text
     return isinstance(record, dict) and record.get("level") in ("ERROR", "CRITICAL")
+
+
+def said(text: str) -> str | None:
+    """The message of a structured line that a program wrote; none for any other line."""
+    try:
+        record = json.loads(text)
+    except ValueError:
+        return None
+    return str(record["message"]) if isinstance(record, dict) and {"message", "level"} <= record.keys() else None
+
+
+def _metric_names(record: dict[str, Any]) -> list[str]:
+    """Names in CloudWatch's embedded metric format, whose values stand beside them."""
+    directives = record["_aws"].get("CloudWatchMetrics", [])
+    return [metric["Name"] for directive in directives for metric in directive.get("Metrics", [])]
 
 
 def _wanted(place: LogPlace) -> dict[str, Any]:

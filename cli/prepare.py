@@ -99,7 +99,7 @@ def prepare(
         with step(board, "Deploy") as say:
             deployed = _deploy(cloud, settings, data, board, say)
             say(f"stack {deployed.name} {deployed.status}, {len(deployed.resources)} resources")
-        Choice(name, settings.stack_name).save(folder)
+        Choice(data.name, settings.stack_name).save(folder)
         if data.secret:
             with step(board, "Kaggle secret") as say:
                 value = json.dumps(data.secret)
@@ -139,8 +139,9 @@ def _serves(folder: Path, name: str) -> bool:
 
 def _elsewhere(name: str, parameters: Mapping[str, str]) -> DataSource | None:
     """A data source that this machine need not serve: the user's own server, or Kaggle."""
-    if BASE_URL in parameters:
-        return DataSource(parameters[BASE_URL], None, source.kaggle_credentials())
+    url = parameters.get(BASE_URL) or (name if name.startswith(("http://", "https://")) else None)
+    if url is not None:
+        return DataSource(url, url, source.kaggle_credentials())
     return source.from_kaggle() if name == "kaggle" else None
 
 
@@ -169,9 +170,16 @@ def _deploy(cloud: Cloud, settings: Settings, data: DataSource, board: Board, sa
             f"{settings.template.name} could not be deployed: {error}",
             hint=f"Change the template or --parameter, and run it again. The local cloud's log: {cloud.log}",
         ) from error
-    for finding in deployment.without_effect:
-        board.note(f"without effect in the local cloud: {finding}")
+    if deployment.changed and deployment.without_effect:
+        board.note(_without_effect(deployment.without_effect, cloud.folder / "without_effect.txt"))
     found = stack.read(cloud, settings.stack_name)
     if found is None:
         raise CommandError(f"The stack {settings.stack_name} is gone right after its deployment.")
     return found
+
+
+def _without_effect(findings: tuple[str, ...], file: Path) -> str:
+    """Write down what the local cloud accepts without doing it, and say it in short: each reason once."""
+    file.write_text("".join(f"{finding}\n" for finding in findings), "utf-8")
+    reasons = dict.fromkeys(finding.partition(": ")[2] for finding in findings)
+    return f"Not done by the local cloud ({len(findings)} properties, see {file.name}): {'. '.join(reasons)}."

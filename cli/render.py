@@ -7,6 +7,7 @@ from treering.contracts import RegressionMetrics
 
 TOP_FEATURES = 8
 EXAMPLES = 5
+CAUSE_LENGTH = 1000  # AWS lists every allowed value in some of its messages
 
 
 def run(report: RunReport) -> str:
@@ -20,8 +21,9 @@ def run(report: RunReport) -> str:
 
 def failure(report: FailureReport) -> str:
     """Why a run failed, the last lines of its log, and what to try."""
-    cause = (report.cause or "no cause was given").splitlines()
-    lines = [f"{report.state} failed: {report.error}", "", *(f"    {line}" for line in cause)]
+    cause = report.cause or "no cause was given"
+    shown = cause if len(cause) <= CAUSE_LENGTH else f"{cause[:CAUSE_LENGTH]}… ({len(cause):,} characters)"
+    lines = [f"{report.state} failed: {report.error}", "", *(f"    {line}" for line in shown.splitlines())]
     if report.log:
         lines += ["", "Last lines of its log:", *(f"    {line}" for line in report.log)]
     if report.hint:
@@ -121,11 +123,9 @@ def _seconds(report: RunReport) -> list[str]:
 
 
 def _artefacts(report: RunReport) -> list[str]:
-    lines = []
-    for artefact in report.artefacts:
-        lines.append(f"{artefact.what:<25}{artefact.uri}")
-        if artefact.path:
-            lines.append(f"{'':<25}{artefact.path}")
+    lines = [f"{artefact.what:<25}{artefact.uri}" for artefact in report.artefacts]
+    if report.bucket_path:
+        lines.append(f"{'bucket on this machine':<25}{report.bucket_path}")
     return [_entry("" if index else "Artefacts", line) for index, line in enumerate(lines)]
 
 

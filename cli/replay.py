@@ -7,8 +7,9 @@ from typing import Self
 
 from pydantic import BaseModel
 
-from cli import firings, report, weekly_run
+from cli import failures, firings, report, weekly_run
 from cli.display import Board, Row
+from cli.ingestion import IngestionFailedError
 from cli.prepare import Ready
 from cli.stack import weekly_rule
 
@@ -93,11 +94,16 @@ def run(ready: Ready, board: Board, due: list[datetime]) -> Replay:
     failure: report.FailureReport | None = None
     for number, at in enumerate(due, 1):
         row = OneRow(board, f"Week {number}/{len(due)} {at:%Y-%m-%d}")
-        done = weekly_run.fire(ready.cloud, ready.stack, row, at=at)
-        week = _week(done)
-        weeks.append(week)
-        failure = done.report.failure if done.report else None
-        row.row.status, row.row.says = "failed" if failure else "succeeded", week.says
+        try:
+            done = weekly_run.fire(ready.cloud, ready.stack, row, at=at)
+        except IngestionFailedError as error:
+            failure = failures.of_ingestion(ready.cloud, error)
+            row.row.status, row.row.says = "failed", str(error)
+        else:
+            week = _week(done)
+            weeks.append(week)
+            failure = done.report.failure if done.report else None
+            row.row.status, row.row.says = "failed" if failure else "succeeded", week.says
         row.row.seconds = monotonic() - row.row.started
         board.show(row.row.name, row.row)
         if failure:

@@ -2,7 +2,6 @@
 
 import io
 import tarfile
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -75,6 +74,7 @@ class RunReport(BaseModel):
     execution_seconds: float | None
     command_seconds: float | None = None
     artefacts: list[Artefact]
+    bucket_path: str | None  # folder in which the local cloud keeps the bucket, keys as paths
     failure: FailureReport | None = None
 
     @property
@@ -130,6 +130,7 @@ def collect(
             for s in execution.states
         ],
         execution_seconds=execution.seconds,
+        bucket_path=_local_path(cloud, f"s3://{bucket}/"),
         artefacts=[
             Artefact(what=what, uri=uri, path=_local_path(cloud, uri)) for what, uri in made if reader.exists(uri)
         ],
@@ -199,20 +200,3 @@ def _local_path(cloud: Cloud, uri: str) -> str | None:
         if (folder / key).exists():
             return str((folder / key).resolve())
     return None
-
-
-def failure(cloud: Cloud, execution: history.Execution, log: Sequence[str]) -> FailureReport:
-    """Why the execution failed; `log` are the last lines of the failed state's log."""
-    state = execution.failed_state
-    what = (state.failure if state else None) or execution.failure or history.Failure("unknown error", "")
-    place = state.log_place if state else None
-    hint = "The history of the execution says more."
-    if place:
-        hint = f"The whole log is in the log group {place.group}, streams {place.stream_prefix or 'all'}."
-    return FailureReport(
-        state=state.name if state else "the execution",
-        error=what.error,
-        cause=what.reason,
-        log=list(log),
-        hint=f"{hint} The local cloud keeps its files in {cloud.folder}.",
-    )

@@ -8,18 +8,17 @@ from typing import Any
 import yaml
 from botocore.exceptions import BotoCoreError
 
-from cli import history, logs, report
+from cli import failures, history, logs, report
 from cli.cloud import Cloud, tail
 from cli.display import Board, Row, step
 from cli.errors import CommandError
-from cli.ingestion import IngestionFailedError, Watch
+from cli.ingestion import Watch
 from cli.stack import Rule, Stack, weekly_rule
 from local_cloud.schedules import next_due
 from treering import keys, use_case
 
 POLL_SECONDS = 0.2
 MARGIN_SECONDS = 60.0  # after the state machine's own timeout, which ends an execution that hangs
-LOG_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def fire(cloud: Cloud, stack: Stack, board: Board, *, at: datetime | None = None
     collected = report.collect(cloud, stack.bucket, ingested.execution_arn, execution)
     collected = collected.model_copy(update={"new_version": collected.dataset_version not in before})
     if execution.status != "succeeded":
-        collected = collected.model_copy(update={"failure": explain(cloud, execution)})
+        collected = collected.model_copy(update={"failure": failures.of_execution(cloud, execution)})
     return Run(due, ingested.message, collected)
 
 
@@ -108,25 +107,6 @@ def versions(cloud: Cloud, stack: Stack) -> set[str]:
     pages = cloud.client("s3").get_paginator("list_objects_v2").paginate(Bucket=stack.bucket, Prefix=prefix)
     found = [item["Key"].removeprefix(prefix) for page in pages for item in page.get("Contents", [])]
     return {key.partition("/")[0] for key in found if key.endswith("/" + keys.MANIFEST)}
-
-
-def explain(cloud: Cloud, execution: history.Execution) -> report.FailureReport:
-    """Why the execution failed, with the last lines of the failed state's log."""
-    place = execution.failed_state.log_place if execution.failed_state else None
-    lines = [logs.readable(line.text) for line in logs.lines(cloud, place)] if place else []
-    return report.failure(cloud, execution, lines[-LOG_LINES:])
-
-
-def ingestion_failure(cloud: Cloud, stack: Stack, error: IngestionFailedError) -> report.FailureReport:
-    """The same for an ingestion that started no execution."""
-    return report.FailureReport(
-        state="Ingest",
-        error=error.error or "no execution was started",
-        cause=error.reason,
-        log=[logs.readable(line) for line in error.log],
-        hint=f"The whole log is in the log group /aws/lambda/{stack.ingest_function}; the event lies in the "
-        f"dead-letter queue. The local cloud keeps its files in {cloud.folder}.",
-    )
 
 
 def _row(cloud: Cloud, state: history.StateRun, label: str) -> Row:

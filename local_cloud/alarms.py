@@ -16,12 +16,14 @@ from typing import Any
 
 from ministack.services import cloudwatch, sqs
 
-from local_cloud.messages import scope_of
+from local_cloud.iam import AccessDeniedError
+from local_cloud.messages import NoSuchTargetError, check_service_may_publish, scope_of
 
 Point = Mapping[str, Any]  # a datum as the emulator stores it: Timestamp, Value, …
 
 _logger = logging.getLogger(__name__)
 _TICK_SECONDS = 2.0
+_CLOUDWATCH = "cloudwatch.amazonaws.com"
 
 _STATISTICS = frozenset({"Sum", "SampleCount", "Minimum", "Maximum", "Average"})
 _PUBLISH_SECONDS = 60  # SQS publishes its metrics every minute
@@ -95,7 +97,25 @@ def evaluate(alarm: dict[str, Any]) -> None:
         return
     alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
     cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
-    cloudwatch._dispatch_alarm_actions(alarm, before, state, reason)
+    cloudwatch._dispatch_alarm_actions(_permitted(alarm), before, state, reason)
+
+
+def _permitted(alarm: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the alarm with only those topics as actions whose policy lets CloudWatch publish."""
+    permitted = dict(alarm)
+    for kind in ("AlarmActions", "OKActions", "InsufficientDataActions"):
+        permitted[kind] = [topic for topic in alarm.get(kind) or [] if _may_publish(topic, alarm["AlarmArn"])]
+    return permitted
+
+
+def _may_publish(topic_arn: str, alarm_arn: str) -> bool:
+    try:
+        # CloudWatch publishes for the topic's owner, whom a topic's default policy lets in.
+        check_service_may_publish(topic_arn, service=_CLOUDWATCH, source_arn=alarm_arn, as_owner=True)
+    except (AccessDeniedError, NoSuchTargetError) as refused:
+        _logger.error("alarm %s tells nobody: %s", alarm_arn, refused)
+        return False
+    return True
 
 
 def state_of(alarm: Mapping[str, Any], points: Sequence[Point], now: float) -> tuple[str | None, str]:

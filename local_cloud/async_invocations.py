@@ -139,7 +139,7 @@ class AsyncInvocations:
             check_trust(role, service="lambda.amazonaws.com")
             action = {"sqs": "sqs:SendMessage", "sns": "sns:Publish"}.get(service)
             if action is None:
-                raise NoSuchTargetError(f"{target_arn} is neither a queue nor a topic; the local cloud knows only these")
+                raise NoSuchTargetError(f"{target_arn} is neither a queue nor a topic, and only these are known here")
             check_allowed(role, action, target_arn)
             if service == "sqs":
                 send_to_queue(target_arn, body, attributes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -65,7 +64,7 @@ class Clock:
             return
         unfinished = self._file.with_suffix(".tmp")
         unfinished.write_text(json.dumps({"offset_seconds": self._offset}))
-        os.replace(unfinished, self._file)
+        unfinished.replace(self._file)
 
 
 def to_iso(instant: datetime) -> str:

@@ -213,7 +213,8 @@ class _Deployer:
                 break
             self._pause(f"stack {self._stack_name}")
         if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            failure = first_failure or Progress(self._stack_name, "AWS::CloudFormation::Stack", status, "no reason given")
+            unknown = Progress(self._stack_name, "AWS::CloudFormation::Stack", status, "no reason given")
+            failure = first_failure or unknown
             raise DeploymentError(
                 f"stack {self._stack_name} ended {status}: {failure.resource} ({failure.type}): {failure.reason}",
                 failure.resource,

@@ -137,7 +137,7 @@ class EventTargets:
     def _hand_to_state_machine(self, rule: Mapping[str, Any], target: Mapping[str, Any], payload: str) -> None:
         role = target.get("RoleArn")
         if not role:
-            raise AccessDeniedError(f"target {target['Arn']} of rule {rule['Name']} needs a RoleArn to start executions with")
+            raise AccessDeniedError(f"target {target['Arn']} of rule {rule['Name']} needs a RoleArn to start it with")
         check_trust(role, service=_EVENTS, source_arn=rule["Arn"])
         check_allowed(role, "states:StartExecution", target["Arn"])
         self._start_execution(target["Arn"], payload)

@@ -50,7 +50,7 @@ def publish_to_topic(topic_arn: str, body: str, *, subject: str = "") -> None:
 
 
 def check_service_may_send(queue_arn: str, *, service: str, source_arn: str) -> None:
-    """Raise AccessDeniedError unless the queue's policy lets the service principal send on behalf of ``source_arn``."""
+    """Raise AccessDeniedError unless the queue's policy lets the service principal send for ``source_arn``."""
     if sqs._queue_by_arn(queue_arn) is None:
         raise NoSuchTargetError(f"queue {queue_arn} does not exist")
     if not sqs.queue_policy_allows(queue_arn, service, source_arn, get_account_id()):
@@ -60,21 +60,30 @@ def check_service_may_send(queue_arn: str, *, service: str, source_arn: str) -> 
         )
 
 
-def check_service_may_publish(topic_arn: str, *, service: str, source_arn: str) -> None:
-    """Raise AccessDeniedError unless the topic's policy lets the service principal publish on behalf of ``source_arn``."""
+def check_service_may_publish(topic_arn: str, *, service: str, source_arn: str, as_owner: bool = False) -> None:
+    """Raise AccessDeniedError unless the topic's policy lets the service principal publish for ``source_arn``."""
     found = sns.topic_policy_for_arn(topic_arn)
     if found is None:
         raise NoSuchTargetError(f"topic {topic_arn} does not exist")
-    if not service_allowed(found[0], "sns:Publish", topic_arn, service=service, source_arn=source_arn):
+    asks = {"service": service, "source_arn": source_arn}
+    if not service_allowed(found[0], "sns:Publish", topic_arn, **asks, as_owner=as_owner):
         raise AccessDeniedError(
             f"the policy of topic {topic_arn} does not allow sns:Publish to {service} for {source_arn}: "
             "add an AWS::SNS::TopicPolicy that does"
         )
 
 
-def service_allowed(policy: object, action: str, resource_arn: str, *, service: str, source_arn: str) -> bool:
-    """Whether a resource's policy lets a service principal act on behalf of ``source_arn``."""
+def service_allowed(
+    policy: object, action: str, resource_arn: str, *, service: str, source_arn: str, as_owner: bool = False
+) -> bool:
+    """Whether a resource's policy lets a service principal act for ``source_arn``.
+
+    ``as_owner`` sets ``aws:SourceOwner``, too, as the services do that act for a topic's owner.
+    """
     account = get_account_id()
+    conditions = {"aws:sourcearn": source_arn, "aws:sourceaccount": account}
+    if as_owner:
+        conditions["aws:sourceowner"] = account
     context = iam_evaluator.EvalContext(
         principal_arn="*",  # the service itself, no principal of the account: "*" matches, an account's ARN does not
         principal_type="Service",
@@ -82,7 +91,7 @@ def service_allowed(policy: object, action: str, resource_arn: str, *, service: 
         action=action,
         resource_arn=resource_arn,
         region=parse_arn(resource_arn).region,
-        service_context={"aws:sourcearn": source_arn, "aws:sourceaccount": account},
+        service_context=conditions,
     )
     decision = iam_evaluator.evaluate_resource_policy(policy, context, service=service).decision
     return bool(decision == "Allow")

@@ -100,7 +100,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], state: Path, timeout: fl
             return file
         if process.poll() is not None:
             said = process.stderr.read().decode(errors="replace") if process.stderr else ""
-            raise CloudNotStartedError(f"the local cloud ended with exit code {process.returncode}: {said}{_tail(state)}")
+            raise CloudNotStartedError(f"the local cloud ended with code {process.returncode}: {said}{_tail(state)}")
         time.sleep(0.02)
     raise CloudNotStartedError(f"the local cloud was not ready within {timeout:.0f} s{_tail(state)}")
 

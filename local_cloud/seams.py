@@ -19,7 +19,6 @@ SYMBOLS: dict[str, tuple[str, ...]] = {
     "core.persistence": ("save_all",),
     "core.responses": ("get_account_id", "get_region", "set_request_account_id", "set_request_region"),
     "core.router": ("SERVICE_PATTERNS",),
-    "core.lambda_runtime": ("execution_credentials",),
     "core.iam_actions": (
         "SERVICE_TO_IAM_NAMESPACE",
         "_BOTOCORE_SERVICE_MAP",
@@ -53,6 +52,7 @@ SYMBOLS: dict[str, tuple[str, ...]] = {
         "_policy_document_json",
         "_s3_delete",
     ),
+    "services.cloudformation.stacks": ("_runs_on_worker_thread",),
     "services.cloudwatch": (
         "_alarms",
         "_calc_stats",

@@ -26,6 +26,7 @@ from local_cloud.state_directory import LOG_FILE, CloudFile, StateDirectory
 _logger = logging.getLogger(__name__)
 _HOST = "127.0.0.1"
 _CLOSE_SECONDS = 20.0
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _routes(assembly: Any, clock: Clock, endpoint: str) -> list[Route]:
         """Move the clock: ``now`` is where to; ``fire`` false sets it, also back, and fires nothing."""
         unknown = request.keys() - {"now", "fire"}
         if unknown or not isinstance(request.get("now"), str) or not isinstance(request.get("fire", True), bool):
-            raise BadRequestError('the body reads {"now": "2026-11-23T06:00:00Z"}, with "fire": false to fire no schedule')
+            raise BadRequestError('the body reads {"now": "2026-11-23T06:00:00Z"}, with "fire": false to fire nothing')
         try:
             instant = from_iso(request["now"])
             if request.get("fire", True):
@@ -145,6 +146,16 @@ def _watch_parent(loop: asyncio.AbstractEventLoop, pid: int | None, stop: asynci
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         stop.set()  # it has ended already
+        return None
+    except OSError:  # a kernel without pidfd_open
+
+        def look() -> None:
+            if Path(f"/proc/{pid}").exists():
+                loop.call_later(_LOOK_SECONDS, look)
+            else:
+                stop.set()
+
+        look()
         return None
     loop.add_reader(descriptor, stop.set)
     return descriptor

@@ -35,7 +35,7 @@ class StateDirectory:
     """A state directory held by this process for as long as it lives (by a lock, which even ``kill -9`` lets go)."""
 
     def __init__(self, path: Path) -> None:
-        """Claim the directory, creating it if need be; raise StateDirectoryInUseError when another cloud lives there."""
+        """Claim the directory, creating it if need be; raise StateDirectoryInUseError when another cloud has it."""
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(path / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -86,11 +86,11 @@ def run(work: Callable[[Job], str], job: Job) -> int:
     return 0
 
 
-def main(work: Callable[[Job], str]) -> None:
+def main(work: Callable[[Job], str], job: Job | None = None) -> None:
     """Body of a job's program: run the `work` under /opt/ml and exit."""
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
     signal.signal(signal.SIGTERM, _stop)
-    sys.exit(run(work, Job()))
+    sys.exit(run(work, job or Job()))
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:

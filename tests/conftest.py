@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from treering import use_case
-from treering.use_case import Columns, Source, Split_, Target, UseCase
+from treering.use_case import Columns, Source, SplitRule, Target, UseCase
 
 Row = dict[str, str]
 
@@ -59,7 +59,7 @@ def flats() -> Flats:
             update={
                 "name": "flats",
                 "source": source,
-                "split": Split_(salt="flats-1", shares={"train": 0.7, "validation": 0.15, "test": 0.15}),
+                "split": SplitRule(salt="flats-1", shares={"train": 0.7, "validation": 0.15, "test": 0.15}),
                 "target": Target(column="rent", unit="EUR", log_scale=True),
                 "columns": columns,
             }

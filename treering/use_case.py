@@ -36,7 +36,7 @@ class Source(_Model):
         return self
 
 
-class Split_(_Model):
+class SplitRule(_Model):
     """Shares of the splits and the salt of the hash that assigns a key to a split."""
 
     salt: str
@@ -88,7 +88,7 @@ class Features(_Model):
     """How features are made and how many are kept."""
 
     keep: int = Field(gt=0)  # the most relevant ones
-    category_smoothing: float = Field(default=10, ge=0)  # rows of the average added to each level (see treering.steps.fitting)
+    category_smoothing: float = Field(default=10, ge=0)  # see treering.steps.fitting
     sums: dict[str, tuple[str, ...]] = {}  # derived feature → the number columns it adds up (missing counts as 0)
 
 
@@ -119,7 +119,7 @@ class UseCase(_Model):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     title: str
     source: Source
-    split: Split_
+    split: SplitRule
     target: Target
     columns: Columns
     features: Features

@@ -87,8 +87,16 @@ def _refused(error: ClientError, endpoint: str) -> CommandError:
     code = error.response["Error"]["Code"]
     message = str(error.response.get("OriginalMessage") or error.response["Error"]["Message"])
     if code == "ModelError":  # what the container answered, here its 400 with what and where
-        return CommandError(f"The endpoint {endpoint} refused the rows: {message}")
+        return CommandError(f"The endpoint {endpoint} refused the rows: {_words(message)}")
     return CommandError(
         f"The endpoint {endpoint} cannot be asked: {message}",
         hint="It answers once a run has finished: `treering run`, then try again; `treering status` shows it.",
     )
+
+
+def _words(answer: str) -> str:
+    """The sentence in the container's answer, which is JSON with `error`."""
+    try:
+        return str(json.loads(answer)["error"])
+    except (ValueError, KeyError, TypeError):
+        return answer

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import cloud as clouds
-from cli import options, prepare, render, replay, weekly_run
+from cli import failures, options, prepare, render, replay, weekly_run
 from cli.display import Board, board
 from cli.errors import FAILURE, Interrupted, UsageError
 from cli.ingestion import IngestionFailedError
@@ -88,7 +88,9 @@ def _one(ready: prepare.Ready, shown: Board, started: float) -> _Outcome:
     try:
         done = weekly_run.fire(ready.cloud, ready.stack, shown)
     except IngestionFailedError as error:
-        return _ingestion_failed(ready, error)
+        failure = failures.of_ingestion(ready.cloud, error)
+        value = {"outcome": "failed", "failure": failure.model_dump(mode="json")}
+        return _Outcome("\n" + render.failure(failure), value, FAILURE)
     if done.report is None:
         text = f"\nIngestion found nothing to train on, so no execution was started: {done.message}"
         return _Outcome(text, {"outcome": "nothing to train on", "message": done.message}, 0)
@@ -100,20 +102,11 @@ def _one(ready: prepare.Ready, shown: Board, started: float) -> _Outcome:
 
 
 def _weeks(ready: prepare.Ready, shown: Board, count: int) -> _Outcome:
-    try:
-        found = replay.run(ready, shown, replay.begin(ready, count))
-    except IngestionFailedError as error:
-        return _ingestion_failed(ready, error)
+    found = replay.run(ready, shown, replay.begin(ready, count))
     text = render.replay(found)
     if found.failure:
         text += "\n\n" + render.failure(found.failure)
     return _Outcome(text, found.model_dump(mode="json"), FAILURE if found.failure else 0)
-
-
-def _ingestion_failed(ready: prepare.Ready, error: IngestionFailedError) -> _Outcome:
-    failure = weekly_run.ingestion_failure(ready.cloud, ready.stack, error)
-    value = {"outcome": "failed", "failure": failure.model_dump(mode="json")}
-    return _Outcome("\n" + render.failure(failure), value, FAILURE)
 
 
 def _new_folder(runs: Path) -> Path:

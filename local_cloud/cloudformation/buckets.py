@@ -112,7 +112,8 @@ def _lifecycle_xml(setting: Mapping[str, Any]) -> Element:
             if "ExpirationInDays" in rule:
                 SubElement(expiration, "Days").text = str(rule["ExpirationInDays"])
             if "ExpiredObjectDeleteMarker" in rule:
-                SubElement(expiration, "ExpiredObjectDeleteMarker").text = str(rule["ExpiredObjectDeleteMarker"]).lower()
+                marker = str(rule["ExpiredObjectDeleteMarker"]).lower()
+                SubElement(expiration, "ExpiredObjectDeleteMarker").text = marker
         for structure in ("NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"):
             if structure in rule:
                 below = SubElement(element, structure)

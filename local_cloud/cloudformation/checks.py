@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from local_cloud.cloudformation.supported import (
@@ -49,12 +49,18 @@ def check(template: Mapping[str, Any], conditions: Mapping[str, bool] | None = N
     fatal = [finding for finding in findings if finding.fatal]
     if fatal:
         raise UnsupportedTemplateError(fatal)
-    return findings
+    return _summary(findings)
 
 
 def without_effect(template: Mapping[str, Any]) -> list[Finding]:
     """Return what an expanded template says that takes no effect here, whatever its conditions are."""
-    return [finding for finding in _findings(template, {}) if not finding.fatal]
+    return _summary([finding for finding in _findings(template, {}) if not finding.fatal])
+
+
+def _summary(findings: list[Finding]) -> list[Finding]:
+    """Return one finding for each property of a resource that takes no effect for the same reason."""
+    whole = [replace(finding, path=finding.path.partition(".")[0]) for finding in findings]
+    return list(dict.fromkeys(whole))
 
 
 def _findings(template: Mapping[str, Any], conditions: Mapping[str, bool]) -> Iterator[Finding]:

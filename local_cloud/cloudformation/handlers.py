@@ -14,7 +14,7 @@ After = Callable[[str, Properties, Properties], None]
 
 
 def with_checks(handlers: Handlers, *, before: Callable[[Properties], None]) -> Handlers:
-    """Return handlers that hold the properties against ``before`` first; it raises ValueError to stop the deployment."""
+    """Return handlers that hold the properties against ``before`` first, which raises ValueError to stop."""
     create, update = handlers["create"], handlers["update"]
 
     def checked_create(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.services import cloudwatch_logs, iam, lambda_svc, sns, sqs
-from ministack.services.cloudformation import changesets, provisioners
+from ministack.services.cloudformation import changesets, provisioners, stacks
 from ministack.services.cloudformation import handlers as requests
 
 from local_cloud.cloudformation import buckets, notifications, roles, secrets, state_machine
@@ -40,6 +40,7 @@ def install(state_machines: Callable[[], state_machine.StateMachines]) -> None:
     wrap("AWS::IAM::Policy", roles.policy_handlers)
     wrap("AWS::IAM::ManagedPolicy", roles.policy_handlers)
     table["AWS::StepFunctions::StateMachine"] = state_machine.state_machine_handlers(state_machines)
+    _install_worker_thread()
     taken: dict[str, tuple[str, Callable[[str], bool]]] = {
         "AWS::Logs::LogGroup": ("LogGroupName", lambda name: name in cloudwatch_logs._log_groups),
         "AWS::SQS::Queue": ("QueueName", lambda name: name in sqs._queue_name_to_url),
@@ -48,6 +49,16 @@ def install(state_machines: Callable[[], state_machine.StateMachines]) -> None:
     }
     for type_name, (property_name, is_taken) in taken.items():
         table[type_name] = refuse_taken_names(table[type_name], type_name, property_name, is_taken)
+
+
+def _install_worker_thread() -> None:
+    """Make state machines on a worker thread: their engine may still be starting, and the port must answer."""
+    emulators_own = stacks._runs_on_worker_thread
+
+    def runs_on_worker_thread(type_name: str) -> bool:
+        return type_name == "AWS::StepFunctions::StateMachine" or bool(emulators_own(type_name))
+
+    stacks._runs_on_worker_thread = runs_on_worker_thread
 
 
 def _install_checks() -> None:

@@ -11,7 +11,6 @@ from ministack.services import iam
 
 from local_cloud.cloudformation.handlers import Handlers, Properties, with_checks
 
-
 # What the SAM transform attaches to a function with tracing, and the emulator does not know.
 _XRAY_WRITE = "AWSXrayWriteOnlyAccess"
 _XRAY_ACTIONS = (

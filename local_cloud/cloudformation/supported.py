@@ -252,7 +252,7 @@ RESOURCE_ATTRIBUTES = frozenset(
 
 # Values that mean something the local cloud does not do, by resource type and path.
 UNSUPPORTED_VALUES: Mapping[tuple[str, str], Mapping[object, str]] = {
-    ("AWS::Lambda::Function", "PackageType"): {"Zip": "functions run from container images here; use PackageType Image"},
+    ("AWS::Lambda::Function", "PackageType"): {"Zip": "functions run from container images here"},
     ("AWS::StepFunctions::StateMachine", "StateMachineType"): {"EXPRESS": "only STANDARD state machines run here"},
 }
 

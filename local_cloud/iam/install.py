@@ -52,7 +52,14 @@ def _install_sagemaker() -> None:
     other_services = iam_actions.extract_resource_arn
 
     def extract_resource_arn(
-        service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: Any, region: str, account: str
+        service: str,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        query: Any,
+        region: str,
+        account: str,
     ) -> str:
         if service != "sagemaker":
             return str(other_services(service, method, path, headers, body, query, region, account))
@@ -76,9 +83,9 @@ def _install_denials() -> None:
         worded = details.get("message") or details.get("error_code") or by_resource_policy
         if not worded and service not in _WORDED_BY_EMULATOR:
             resource = details.get("resource_arn", "*")
-            details["message"] = iam_actions.identity_denial_message(
-                action, principal_arn, f'"{resource}"' if service == "s3" else resource, details.get("explicit_deny", False)
-            )
+            named = f'"{resource}"' if service == "s3" else resource
+            explicit = details.get("explicit_deny", False)
+            details["message"] = iam_actions.identity_denial_message(action, principal_arn, named, explicit)
         status, headers, body = answer(service, action, principal_arn, request_id, **details)
         headers["x-amzn-requestid"] = request_id
         if service == "s3":

@@ -62,11 +62,11 @@ def credentials_for_role(
 
 
 def check_trust(role_arn: str, *, service: str, source_arn: str | None = None) -> Mapping[str, Any]:
-    """Return the role's record if its trust policy lets ``service`` assume it; raise RoleNotAssumableError otherwise."""
+    """Return the role's record if its trust policy lets ``service`` assume it, else raise RoleNotAssumableError."""
     account = _account_of(role_arn)
     role = iam_service._roles.get_scoped(account, None, role_arn.rpartition("/")[2])
     if role is None or role.get("Arn") != role_arn:
-        raise RoleNotAssumableError(f"role {role_arn} does not exist, so {service} cannot assume it: create the role first")
+        raise RoleNotAssumableError(f"role {role_arn} does not exist, so {service} cannot assume it: create it first")
     if not _trusts(role.get("AssumeRolePolicyDocument") or "{}", role_arn, service, account, source_arn):
         raise RoleNotAssumableError(
             f"role {role_arn} does not trust {service}: its trust policy needs a statement that allows sts:AssumeRole "
@@ -87,7 +87,7 @@ def check_pass_role(principal_arn: str, role_arn: str, *, service: str) -> None:
 def check_allowed(
     principal: str, action: str, resource_arn: str, context: Mapping[str, object] | None = None
 ) -> None:
-    """Raise AccessDeniedError, worded as AWS words it, unless ``is_allowed``; an access key ID stands for its principal."""
+    """Raise AccessDeniedError, in AWS's words, unless ``is_allowed``; an access key ID stands for its principal."""
     principal_arn = principal if principal.startswith("arn:") else _principal_of(principal)
     decision = _decide(principal_arn, action, resource_arn, context)
     if decision == "Allow":
@@ -182,7 +182,7 @@ def _trusts(document: str | dict[str, Any], role_arn: str, service: str, account
 def _account_of(role_arn: str) -> str:
     parts = role_arn.split(":")
     if len(parts) < 6 or parts[2] != "iam" or not parts[5].startswith("role/"):
-        raise RoleNotAssumableError(f"{role_arn!r} is not the ARN of a role: it reads arn:aws:iam::<account>:role/<name>")
+        raise RoleNotAssumableError(f"{role_arn!r} is no role's ARN, which reads arn:aws:iam::<account>:role/<name>")
     return parts[4] or str(get_account_id())
 
 

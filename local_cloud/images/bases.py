@@ -39,7 +39,7 @@ _SYSTEM_PATH = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
 BASES = (
     Base(
         name="public.ecr.aws/lambda/python:<version>",
-        pattern=re.compile(r"public\.ecr\.aws/lambda/python:(?P<python>3\.\d+)(-[\w.]+)?"),
+        pattern=re.compile(r"public\.ecr\.aws/lambda/python:(?P<python>3\.\d+)(-[\w.-]+)?"),
         env={
             "LANG": "en_US.UTF-8",
             "TZ": ":/etc/localtime",
@@ -57,7 +57,7 @@ BASES = (
     Base(
         name="public.ecr.aws/docker/library/python:<version>[-slim]",
         pattern=re.compile(
-            r"((public\.ecr\.aws/docker|docker\.io)/library/)?python:(?P<python>3\.\d+)(\.\d+)?(-[\w.]+)?"
+            r"((public\.ecr\.aws/docker|docker\.io)/library/)?python:(?P<python>3\.\d+)(\.\d+)?(-[\w.-]+)?"
         ),
         # In the image Python lives in /usr/local; mounted there it would hide the machine's own programs.
         env={"LANG": "C.UTF-8", "PATH": f"/opt/image-python/bin:{_SYSTEM_PATH}"},

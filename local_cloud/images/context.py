@@ -106,8 +106,11 @@ class Context:
 def _copy_file(source: Path, target: Path, mode: int | None) -> None:
     if target.is_symlink():
         target.unlink()
-    shutil.copyfile(source, target)
     status = source.stat()
+    shutil.copyfile(source, target)
+    after = source.stat()
+    if (after.st_mtime_ns, after.st_size) != (status.st_mtime_ns, target.stat().st_size):
+        raise ContextError(f"{source} changed while it was copied: build again")
     target.chmod(stat.S_IMODE(status.st_mode) if mode is None else mode)
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 

@@ -8,13 +8,14 @@ at once, by a rename, and is never changed.
 from __future__ import annotations
 
 import os
+import py_compile
 import re
 import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from local_cloud.images.build import SPEC, ImageBuild
+from local_cloud.images.build import ROOT, SPEC, ImageBuild
 from local_cloud.images.errors import ImageError, ImageNotFoundError
 from local_cloud.images.spec import ImageSpec
 
@@ -60,7 +61,9 @@ class ImageRegistry:
         try:
             spec = ImageBuild(dockerfile, context, build_args or {}, folder).run()
             (folder / SPEC).write_text(spec.to_json(folder), encoding="utf-8")
-            self._publish(folder, self._folder / spec.digest)
+            if not (self._folder / spec.digest / SPEC).is_file():
+                _compile(folder / ROOT)
+                self._publish(folder, self._folder / spec.digest)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         repository = self._folder / "repositories" / name
@@ -110,6 +113,13 @@ class ImageRegistry:
             owner = folder.name.split("-")[1]
             if not Path("/proc", owner).exists():
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _compile(folder: Path) -> None:
+    """Compile the Python files of an image, which is read-only: every start would compile them again."""
+    for path in folder.rglob("*.py"):
+        # a file with an error says so when it is imported
+        py_compile.compile(str(path), doraise=False, quiet=2)
 
 
 def _write(path: Path, text: str) -> None:

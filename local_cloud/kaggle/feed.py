@@ -4,7 +4,7 @@ import hashlib
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -50,6 +50,7 @@ class FolderFeed:
         self._fingerprint = _fingerprint(self._files)
         self._published = datetime.fromtimestamp(source.stat().st_mtime, UTC).replace(microsecond=0)
         self._labelled: tuple[str, Table] | None = None
+        self._days: tuple[date, ...] = ()
         if not by_date:
             return
         if description is None:
@@ -63,6 +64,11 @@ class FolderFeed:
         self._days = spread(
             table, key=description.key, year=description.year_column, month=description.month_column, name=name
         )
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The day of every row of the labelled file, sorted; none where the files are not served by date."""
+        return tuple(sorted(self._days))
 
     def edition(self, now: datetime) -> Edition:
         """One edition for ever; by date, one for each day that brought rows."""

@@ -33,7 +33,9 @@ def emulator_binary() -> Path:
     """Return the emulator's program for this machine. Raises EmulatorMissingError."""
     architecture = _ARCHITECTURES.get(platform.machine().lower())
     if architecture is None:
-        raise EmulatorMissingError(f"AWS's Runtime Interface Emulator exists for x86_64 and arm64, not {platform.machine()}")
+        raise EmulatorMissingError(
+            f"AWS's Runtime Interface Emulator exists for x86_64 and arm64, not {platform.machine()}"
+        )
     package = importlib.util.find_spec("samcli")
     folders = list(package.submodule_search_locations or []) if package else []
     for folder in folders:

@@ -41,7 +41,7 @@ class FunctionRefusedError(Exception):
 
 
 def check_creation(properties: Mapping[str, Any], images: ImageRegistry) -> None:
-    """Raise FunctionRefusedError unless a function with these properties can be created (API and CloudFormation alike)."""
+    """Raise FunctionRefusedError unless a function with these properties, of API or template, can be created."""
     for name in _UNSUPPORTED:
         if properties.get(name) and properties[name] != {"ApplyOn": "None"}:
             raise _invalid(f"{name}: the local cloud does not support it")

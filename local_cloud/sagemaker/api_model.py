@@ -8,7 +8,7 @@ from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
 
 @cache
 def service_model() -> ServiceModel:
-    """The control plane's model. Loading takes 0.1 s, so it happens with the first request."""
+    """The control plane's model. Loading takes 0.1 s, once."""
     return ServiceModel(Loader().load_service_model("sagemaker", "service-2"), "sagemaker")
 
 

@@ -1,7 +1,5 @@
 """Runs a program as SageMaker runs a container: image, role, `/opt/ml`, log."""
 
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +9,6 @@ from local_cloud.sagemaker.errors import JobFailedError
 from local_cloud.sandbox import Mount, ProgramNotFoundError, Sandboxed, SandboxError, spawn
 
 _GIBIBYTE = 1 << 30
-_SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
 @dataclass(frozen=True)
@@ -75,23 +72,11 @@ class Container:
         return {
             "HOME": "/root",
             **self.image.env,
-            "PATH": search_path(self.image.env.get("PATH", "")),
             "AWS_REGION": cloud.region,
             **{name: value for name, value in self.credentials.items() if value},
             "AWS_ENDPOINT_URL": cloud.endpoint_url(),
             **self.environment,
         }
-
-
-def search_path(image_path: str) -> str:
-    """PATH of a container: the image's own directories, this Python's, the system's.
-
-    The image's Python is the one that runs the local cloud, so `python` must be found there before anywhere else; the
-    image's programs must not be hidden by scripts that stand beside it.
-    """
-    given = [directory for directory in image_path.split(os.pathsep) if directory]
-    own = [directory for directory in given if directory not in _SYSTEM_PATH]
-    return os.pathsep.join([*own, str(Path(sys.executable).parent), *_SYSTEM_PATH])
 
 
 def command(image: ImageSpec, entrypoint: Sequence[str], arguments: Sequence[str], default: Sequence[str]) -> list[str]:

@@ -24,7 +24,7 @@ class ImageSpec(Protocol):
 
     @property
     def env(self) -> Mapping[str, str]:
-        """`ENV` of the image."""
+        """`ENV` of the image, with a PATH on which its programs and its Python are found."""
 
     @property
     def workdir(self) -> str:

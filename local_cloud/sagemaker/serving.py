@@ -93,7 +93,7 @@ class ModelServer:
                     f"Please check CloudWatch logs for this endpoint ({container.log})."
                 )
             time.sleep(pause)
-            pause = min(pause * 1.5, 0.5)
+            pause = min(pause * 1.5, 0.1)
         self._healthy = True
         threading.Thread(target=self._keep_running, args=(container,), name=f"variant {self.name}", daemon=True).start()
 

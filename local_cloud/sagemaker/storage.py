@@ -1,5 +1,6 @@
 """Moves files between S3 and a container's directories, with the credentials of the container's role."""
 
+import shutil
 import tarfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -141,12 +142,28 @@ def pack(directory: Path, archive: Path) -> None:
 
 
 def unpack(archive: Path, directory: Path) -> None:
-    """Unpacks a .tar.gz; members that would leave the directory are refused."""
+    """Unpacks a .tar.gz of files and folders; links, devices and what would leave the directory are refused."""
     try:
         with tarfile.open(archive, "r:gz") as tar:
-            tar.extractall(directory, filter="data")
+            for member in tar:
+                _unpack_member(tar, member, directory)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise JobFailedError(f"Failed to extract model data archive for container: {error}") from error
+
+
+def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
+    # not `extractall`: its filters came with Python 3.11.4, and Debian 12 has 3.11.2
+    target = directory / member.name
+    content = tar.extractfile(member) if member.isfile() else None
+    if ".." in target.parts or not target.is_relative_to(directory) or (content is None and not member.isdir()):
+        raise tarfile.TarError(f"{member.name!r} is no file or folder inside the archive's directory")
+    if content is None:
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        shutil.copyfileobj(content, file)
+    target.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
 def _relative_path(key: str, prefix: str) -> str:

@@ -44,7 +44,7 @@ class Dependencies:
     is_allowed: Callable[[str, str, str], bool]
     account_id: str = "000000000000"
     region: str = "us-east-1"
-    #: Where state machines and executions are journalled; None keeps them in memory only.
+    #: State machines and executions are journalled in its folder `step_functions`; None keeps them in memory only.
     state_dir: Path | None = None
     #: `emit_event(source, detail_type, detail, resources)` puts an event of AWS's own on the default bus.
     emit_event: Callable[[str, str, Mapping[str, Any], Sequence[str]], None] = _ignore_event

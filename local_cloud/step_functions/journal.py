@@ -45,6 +45,8 @@ class Journal:
 
     def start(self, execution: Execution) -> None:
         """Begin an execution's file."""
+        if self._folder is not None:
+            self._execution_folder(execution.state_machine.name).mkdir(exist_ok=True)
         self._append(
             execution,
             {
@@ -84,7 +86,8 @@ class Journal:
         if self._folder is None:
             return
         folder = self._execution_folder(execution.state_machine.name)
-        folder.mkdir(exist_ok=True)
+        if not folder.exists():
+            return  # the state machine was deleted while its execution ran
         with (folder / f"{execution.name}.jsonl").open("a") as file:
             file.write(json.dumps(record, default=_write) + "\n")
 

@@ -30,7 +30,7 @@ class StepFunctionsService:
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
         self._runtime = runtime.activate(dependencies)
-        journal = Journal(dependencies.state_dir)
+        journal = Journal(dependencies.state_dir / "step_functions" if dependencies.state_dir else None)
         self.machines = StateMachines(dependencies, self._runtime.clients, journal)
         self.executions = Executions(dependencies, self._runtime.clients, journal)
         self._api = Api(self.machines, self.executions)

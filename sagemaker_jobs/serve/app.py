@@ -12,6 +12,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_MOST_READ = 4 * LARGEST_BODY  # bytes taken from a connection for one request
 _BRIEF = 16 * 1024  # bytes of a body that is answered in the event loop; a larger one must not hold up /ping
 
 
@@ -28,7 +29,7 @@ class App:
         body = await _read(receive)
         if body is None:
             return
-        if len(body) > LARGEST_BODY:
+        if len(body) > LARGEST_BODY:  # what came beyond it was thrown away
             given = too_large()
         else:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -38,15 +39,20 @@ class App:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """The body, or a little more than LARGEST_BODY of it; none where the caller has gone."""
+    """The body, or a little more than LARGEST_BODY of it; none where the caller has gone.
+
+    A little too much is still taken from the connection: who is still sending when it closes never sees the answer.
+    """
     parts, size = [], 0
     while True:
         message = await receive()
         if message["type"] != "http.request":
             return None
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > LARGEST_BODY or not message.get("more_body", False):
+        part = message.get("body", b"")
+        if size <= LARGEST_BODY:
+            parts.append(part)
+        size += len(part)
+        if size > _MOST_READ or not message.get("more_body", False):
             return b"".join(parts)
 
 

@@ -15,6 +15,7 @@ from local_cloud import emulator
 
 
 async def main(state: Path) -> None:
+    """Serve until the end of standard input."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     emulator.prepare(state, port)
@@ -35,7 +36,8 @@ async def main(state: Path) -> None:
     install(lambda_svc, runtime)
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
-    print(port, flush=True)
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
     try:
         await serve(app.app, config, shutdown_trigger=lambda: asyncio.to_thread(sys.stdin.read))  # type: ignore[arg-type]
     finally:

@@ -63,6 +63,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 
 @pytest.fixture(scope="module")
 def client(images: tuple[Path, list[str]]) -> Iterator[Client]:
+    """Make clients of the emulator, which runs as a process of its own."""
     process = subprocess.Popen(
         [sys.executable, str(HERE / "lambda_cloud.py"), str(images[0])],
         stdin=subprocess.PIPE,
@@ -92,6 +93,7 @@ def client(images: tuple[Path, list[str]]) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def role(client: Client) -> str:
+    """ARN of a role that Lambda may assume and that may write logs."""
     iam = client("iam")
     arn: str = iam.create_role(RoleName="function", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
     iam.put_role_policy(RoleName="function", PolicyName="logs", PolicyDocument=json.dumps(WRITE_LOGS))
@@ -116,7 +118,6 @@ def create(client: Client, images: tuple[Path, list[str]], role: str) -> Iterato
         } | properties
         client("lambda").create_function(**request)
         names.append(name)
-        client("lambda").get_waiter("function_active_v2").wait(FunctionName=name)
         return name
 
     yield make
@@ -125,6 +126,7 @@ def create(client: Client, images: tuple[Path, list[str]], role: str) -> Iterato
 
 
 def invoke(client: Client, name: str, event: object = None, **options: Any) -> tuple[Any, Any]:
+    """Invoke a function; returns its payload and the whole answer."""
     answer = client("lambda").invoke(FunctionName=name, Payload=json.dumps(event or {}), **options)
     body = answer["Payload"].read()
     return (json.loads(body) if body else None), answer
@@ -251,6 +253,7 @@ def test_payload_has_a_limit(client: Client, create: Callable[..., str], kind: s
 
 
 def function_template(uri: str, role: str, **properties: Any) -> str:
+    """A template with one function."""
     function = {
         "FunctionName": "from-a-stack",
         "Role": role,
@@ -260,16 +263,18 @@ def function_template(uri: str, role: str, **properties: Any) -> str:
         "Timeout": 20,
         "MemorySize": 256,
     }
-    return json.dumps({"Resources": {"Function": {"Type": "AWS::Lambda::Function", "Properties": function | properties}}})
+    return json.dumps(
+        {"Resources": {"Function": {"Type": "AWS::Lambda::Function", "Properties": function | properties}}}
+    )
 
 
-def test_stack_creates_and_updates_a_function(
-    client: Client, role: str, images: tuple[Path, list[str]]
-) -> None:
+def test_stack_creates_and_updates_a_function(client: Client, role: str, images: tuple[Path, list[str]]) -> None:
     """CloudFormation sets the handler, reserved concurrency and dead-letter queue, and updates all of them."""
     stacks, functions = client("cloudformation"), client("lambda")
     queue = client("sqs").create_queue(QueueName="dead")["QueueUrl"]
-    queue_arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    queue_arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
     properties = {"ReservedConcurrentExecutions": 1, "DeadLetterConfig": {"TargetArn": queue_arn}}
     stacks.create_stack(StackName="lambda", TemplateBody=function_template(images[1][0], role, **properties))
     stacks.get_waiter("stack_create_complete").wait(StackName="lambda", WaiterConfig={"Delay": 1})

@@ -1,4 +1,6 @@
-"""SageMaker hosting in memory: what `treering.aws.sagemaker.SageMakerHosting` does, with endpoints that take a few looks."""
+"""SageMaker hosting in memory, as `treering.aws.sagemaker.SageMakerHosting`; endpoints settle after a few looks."""
+
+# ruff: noqa: D102  # the methods are those of the adapter
 
 from collections import deque
 from collections.abc import Mapping
@@ -98,5 +100,3 @@ class FakeHosting:
             raise ConfigurationError(f"Could not {call or self.calls[-1]}: it {reason}.")
         if tags is not None:
             self.tags[name] = dict(tags)
-
-

@@ -239,18 +239,29 @@ def test_status_shows_endpoint_execution_and_next_wake_up(up: tuple[dict[str, An
     assert status["endpoint"]["configuration"] in treering("status", state=state).stdout
 
 
-def test_predict_answers_each_row_with_its_key(up: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
-    """Rows of the test split come back in order with key and prediction; the target in the file does not matter."""
+def unlabelled(up: tuple[dict[str, Any], Path]) -> list[dict[str, str]]:
+    """The first rows of the test split, without target."""
     said, state = up
-    [test_split] = list(state.glob(f"cloud/s3/**/{said['stack']['outputs']['DataBucketName']}/datasets/*/*/test.csv"))
-    rows = list(csv.DictReader(test_split.open()))[:3]
-    file = tmp_path / "rows.csv"
+    [split] = list(state.glob(f"cloud/s3/**/{said['stack']['outputs']['DataBucketName']}/datasets/*/*/test.csv"))
+    with split.open() as file:
+        rows = list(csv.DictReader(file))[:3]
+    return [{name: value for name, value in row.items() if name != CASE.target.column} for row in rows]
+
+
+def written(rows: list[dict[str, str]], file: Path) -> str:
+    """Write the rows as CSV; the file's name."""
     with file.open("w") as out:
-        writer = csv.DictWriter(out, [name for name in rows[0] if name != CASE.target.column], extrasaction="ignore")
+        writer = csv.DictWriter(out, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+    return str(file)
 
-    done = treering("predict", str(file), state=state)
+
+def test_predict_answers_each_row_with_its_key(up: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+    """Rows come back in order with key and prediction."""
+    rows = unlabelled(up)
+
+    done = treering("predict", written(rows, tmp_path / "rows.csv"), state=up[1])
 
     assert done.returncode == 0, done.stderr
     answered = list(csv.DictReader(io.StringIO(done.stdout)))
@@ -258,18 +269,17 @@ def test_predict_answers_each_row_with_its_key(up: tuple[dict[str, Any], Path], 
     assert all(float(row[CASE.target.column]) > 0 for row in answered)
 
 
-def test_predict_refuses_a_bad_file(up: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+def test_predict_refuses_a_bad_value(up: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
     """A value that is no number is refused by the endpoint: exit code 1, with its words."""
-    _, state = up
-    file = tmp_path / "rows.csv"
     number = CASE.columns.integer[0]
-    file.write_text(f"{CASE.columns.key},{number}\n1,many\n")
+    rows = [row | {number: "many"} for row in unlabelled(up)]
 
-    done = treering("predict", str(file), state=state)
+    done = treering("predict", written(rows, tmp_path / "rows.csv"), state=up[1])
 
     assert done.returncode == 1
     assert "refused the rows" in done.stderr
     assert number in done.stderr
+    assert "{" not in done.stderr
 
 
 def test_logs_are_found_by_state_and_by_function(up: tuple[dict[str, Any], Path]) -> None:

@@ -79,19 +79,24 @@ Invoke = Callable[..., dict[str, Any]]
 
 
 def credentials_for(config: Any) -> dict[str, str]:
+    """Credentials that show whose they are."""
     return {"AWS_ACCESS_KEY_ID": "ASIAX", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": f"t-{config['Role']}"}
 
 
 class Logs:
+    """Remembers what is written to which stream."""
+
     def __init__(self) -> None:
         self.streams: dict[str, list[str]] = {}
 
     def write(self, function: Any, stream: str, lines: Any, access_key_id: str) -> None:
+        """Take lines as CloudWatch does."""
         self.streams.setdefault(stream, []).extend(line.text for line in lines)
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> ImageRegistry:
+    """A registry with the image `handlers`."""
     folder = tmp_path_factory.mktemp("image")
     (folder / "handlers.py").write_text(HANDLER)
     (folder / "broken.py").write_text("import nothing_of_this_name\n")
@@ -103,11 +108,13 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> ImageRegistry:
 
 @pytest.fixture(scope="module")
 def logs() -> Logs:
+    """What the runtime under test logs."""
     return Logs()
 
 
 @pytest.fixture(scope="module")
 def runtime(registry: ImageRegistry, logs: Logs) -> Iterator[LambdaRuntime]:
+    """A runtime, shared so that warm environments are, too."""
     runtime = LambdaRuntime(
         registry, endpoint_url="http://127.0.0.1:4566", credentials_for=credentials_for, write_logs=logs.write
     )
@@ -116,6 +123,7 @@ def runtime(registry: ImageRegistry, logs: Logs) -> Iterator[LambdaRuntime]:
 
 
 def config(registry: ImageRegistry, handler: str, **changes: Any) -> dict[str, Any]:
+    """A function's configuration."""
     name = f"function-{handler.replace('.', '-')}"
     return {
         "FunctionName": name,
@@ -131,6 +139,8 @@ def config(registry: ImageRegistry, handler: str, **changes: Any) -> dict[str, A
 
 @pytest.fixture(scope="module")
 def invoke(registry: ImageRegistry, runtime: LambdaRuntime) -> Invoke:
+    """Invoke a handler of the module `handlers`."""
+
     def call(handler: str, event: object = None, **changes: Any) -> dict[str, Any]:
         return runtime.invoke(config(registry, f"handlers.{handler}", **changes), event or {}, str(uuid.uuid4()))
 
@@ -247,7 +257,7 @@ def test_only_tmp_can_be_written_to(invoke: Invoke, path: str) -> None:
 
 
 def test_tmp_is_as_large_as_ephemeral_storage(invoke: Invoke) -> None:
-    """/tmp takes what EphemeralStorage says, and no more."""
+    """The temporary folder takes what EphemeralStorage says, and no more."""
     size = {"EphemeralStorage": {"Size": 512}}
     fits = invoke("write", {"path": "/tmp/x", "bytes": 100 << 20}, **size)  # noqa: S108
     full = invoke("write", {"path": "/tmp/y", "bytes": 600 << 20}, MemorySize=2048, **size)  # noqa: S108

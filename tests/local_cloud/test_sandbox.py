@@ -12,6 +12,7 @@ from local_cloud import sandbox
 from local_cloud.sandbox import Mount, ProgramNotFoundError, SandboxError, spawn
 
 PATH = {"PATH": "/usr/bin:/bin"}
+TMP = ("/tmp", 1 << 20)  # noqa: S108
 
 
 class Shell:
@@ -21,10 +22,12 @@ class Shell:
         self.log = log
 
     def start(self, text, **options):
+        """Starts a command."""
         arguments = {"env": PATH, "cwd": "/", "mounts": (), "log": self.log, "stop_grace_seconds": 1.0} | options
         return spawn(["sh", "-c", text], **arguments)
 
     def __call__(self, text, **options):
+        """What a command printed; it must succeed."""
         code = self.start(text, **options).wait(30)
         output = self.log.read_text()
         self.log.write_text("")
@@ -34,11 +37,13 @@ class Shell:
 
 @pytest.fixture
 def shell(tmp_path):
+    """A shell with a log of its own."""
     return Shell(tmp_path / "log")
 
 
 @pytest.fixture
 def folder(tmp_path):
+    """A folder with one file."""
     made = tmp_path / "folder"
     made.mkdir()
     (made / "leaf").write_text("green")
@@ -80,16 +85,16 @@ def test_a_read_only_root_leaves_what_was_asked_for_writable(shell, folder):
     text = shell(
         "for path in /a /etc/a /var/tmp/a /opt/ml/a /tmp/a; do echo x 2>/dev/null > $path && echo $path; done; true",
         mounts=[Mount(folder, "/opt/ml")],
-        tmpfs=[("/tmp", 1 << 20)],
+        tmpfs=[TMP],
         read_only_root=True,
     )
 
-    assert text.split() == ["/opt/ml/a", "/tmp/a"]
+    assert text.split() == ["/opt/ml/a", "/tmp/a"]  # noqa: S108
 
 
 def test_a_temporary_file_system_has_its_size(shell):
     """Writing more than the size of /tmp fails."""
-    text = shell("head -c 3000000 /dev/zero > /tmp/big; true", tmpfs=[("/tmp", 1 << 20)])
+    text = shell("head -c 3000000 /dev/zero > /tmp/big; true", tmpfs=[TMP])
 
     assert "No space left on device" in text
 
@@ -147,7 +152,7 @@ def test_exit_codes(shell):
 
 def test_terminate_gives_time_then_kills(shell):
     """SIGTERM reaches the program; one that ignores it is killed with all its children after the grace."""
-    polite = shell.start("trap 'exit 3' TERM; touch /tmp/up; while :; do sleep 0.05; done", tmpfs=[("/tmp", 1 << 20)])
+    polite = shell.start("trap 'exit 3' TERM; touch /tmp/up; while :; do sleep 0.05; done", tmpfs=[TMP])
     stubborn = shell.start("trap '' TERM; sleep 777.5 & while :; do sleep 0.05; done", stop_grace_seconds=0.3)
     time.sleep(0.3)
     polite.terminate()

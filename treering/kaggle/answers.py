@@ -55,10 +55,13 @@ def _time_is_up(url: str) -> str:
     )
 
 
-def check(response: requests.Response, competition: str, from_api: bool, now: datetime, deadline: Deadline) -> None:
+def check(
+    response: requests.Response, competition: str, from_api: bool, how_to_store: str, now: datetime, deadline: Deadline
+) -> None:
     """Return if the answer brings data (200, 206), else raise: InterruptionError or the application's error.
 
     `from_api` says whether Kaggle itself answered; from its storage, a refusal means that the signed URL has expired.
+    `how_to_store` is the command that stores other credentials.
     """
     status = response.status_code
     if status in (200, 206):
@@ -73,7 +76,7 @@ def check(response: requests.Response, competition: str, from_api: bool, now: da
     if status == 401:
         raise CredentialsError(
             f"Kaggle refused the credentials for {competition} (401: {said}). Create a new token at "
-            "https://www.kaggle.com/settings (API) and store it with: aws secretsmanager put-secret-value"
+            f"https://www.kaggle.com/settings (API) and store it with: {how_to_store}"
         )
     if status == 403:
         raise DataSourceError(

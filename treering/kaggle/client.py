@@ -62,7 +62,8 @@ class KaggleClient:
             if response.status_code == 416:  # the part here is not the start of what is there
                 transfer.give_up_part()
                 raise InterruptionError("the data source has nothing to add to the part that is here")
-            check(response, competition, from_api, self._clock.now(), deadline)
+            how_to_store = self._credentials.how_to_store
+            check(response, competition, from_api, how_to_store, self._clock.now(), deadline)
             transfer.begin(response.status_code, response.headers)
             for chunk in chunks(response, _CHUNK, deadline):
                 transfer.write(chunk)

@@ -15,6 +15,7 @@ class Credentials:
     """What proves to Kaggle who asks."""
 
     authorization: str = field(repr=False)  # value of the header
+    how_to_store: str = "aws secretsmanager put-secret-value"  # the command that stores others in their place
 
     @classmethod
     def parse(cls, secret: str, secret_arn: str) -> "Credentials":
@@ -32,9 +33,9 @@ class Credentials:
             raise CredentialsError(_message(secret_arn, "is not a JSON object"))
         token, username, key = (_text(content, name) for name in ("api_token", "username", "key"))
         if token:
-            return cls(f"Bearer {token}")
+            return cls(f"Bearer {token}", command(secret_arn))
         if username and key:
-            return cls("Basic " + base64.b64encode(f"{username}:{key}".encode()).decode())
+            return cls("Basic " + base64.b64encode(f"{username}:{key}".encode()).decode(), command(secret_arn))
         lacking = "key" if username else "username" if key else "api_token, or username and key"
         raise CredentialsError(_message(secret_arn, f"has no {lacking}"))
 

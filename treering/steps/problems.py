@@ -22,7 +22,7 @@ class Problems:
         return bool(self._kinds)
 
     def add(self, kind: str, line: int | None = None, value: str | None = None) -> None:
-        """Note one problem of a kind ("column SalePrice: not positive"), its line and value where it has them."""
+        """Note one problem of a kind ("column area: not a finite number"), its line and value where it has them."""
         entry = self._kinds.setdefault(kind, _Kind())
         entry.count += 1
         if line is not None and len(entry.examples) < _EXAMPLES:

@@ -67,7 +67,8 @@ def _check_value(name: str, value: Any, shape: Any) -> Iterator[str]:
     expected = _PYTHON_TYPES.get(shape.type_name)
     wrong_boolean = isinstance(value, bool) and shape.type_name != "boolean"
     if expected and (not isinstance(value, expected) or wrong_boolean):
-        yield f"The value for the field '{name}' must be a {_TYPE_NAMES[shape.type_name]}"
+        type_name = _TYPE_NAMES[shape.type_name]
+        yield f"The value for the field '{name}' must be {'an' if type_name[0] in 'AEIOU' else 'a'} {type_name}"
     elif shape.type_name == "structure" and isinstance(value, Mapping):
         yield from _check(value, shape)
     elif shape.type_name == "list" and isinstance(value, list):

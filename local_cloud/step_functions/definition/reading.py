@@ -36,6 +36,11 @@ def read(definition: str | Mapping[str, Any], *, or_yaml: bool) -> dict[str, Any
 
 def _read_yaml(text: str) -> Any:
     try:
+        for event in yaml.parse(text, yaml.SafeLoader):
+            # Users report that CloudFormation's reader takes an alias for a string, which the service then refuses.
+            if isinstance(event, yaml.AliasEvent):
+                reason = f"the YAML alias *{event.anchor} in line {event.start_mark.line + 1} is not resolved by AWS"
+                raise invalid_definition([Diagnostic("SCHEMA_VALIDATION_FAILED", f"{reason}; write out what it stands for")])
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise _unreadable(f"it is neither JSON nor YAML: {error}") from error

@@ -11,6 +11,8 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.exceptions import HTTPClientError
 
 from local_cloud.step_functions.dependencies import Dependencies
 
@@ -20,6 +22,10 @@ SESSION_SECONDS = 600.0
 _READ_TIMEOUT_SECONDS = 960
 #: Services whose name in a resource ARN differs from boto's.
 _BOTO_NAMES = {"sfn": "stepfunctions", "states": "stepfunctions", "eventbridge": "events", "cloudwatchlogs": "logs"}
+
+
+#: A call that got no answer.
+UNREACHABLE = (HTTPClientError, BotoConnectionError)
 
 
 class RoleClients:

@@ -1,22 +1,28 @@
-"""Small corrections to the engine's Lambda and AWS SDK integrations, and the choice of a task's class."""
+"""The choice of a task's class, and small corrections to the engine's integrations."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError
+from moto.stepfunctions.parser.api import HistoryEventType
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_factory
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
     StateTaskServiceAwsSdk,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import (
     StateTaskServiceLambda,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task import StateTask
 
 from local_cloud.step_functions.engine import runtime
+from local_cloud.step_functions.engine.clients import UNREACHABLE
 from local_cloud.step_functions.engine.sagemaker_task import SageMakerTask, to_output
 
+_engine_failure = StateTask._from_error
 _engine_task_for = state_task_service_factory.state_task_service_for
 
 #: How the AWS SDK for Java 2 spells service names, which is how Step Functions names their errors.
@@ -38,6 +44,29 @@ _SDK_NAMES = {
     "sts": "Sts",
 }
 
+#: What Step Functions puts before the names of an optimised integration's errors.
+_PREFIXES = {"lambda": "Lambda", "sns": "SNS", "sqs": "SQS", "events": "EventBridge", "dynamodb": "DynamoDB"}
+
+
+def failure_of_task(self: Any, env: Any, ex: Exception) -> Any:
+    """Name a task's failure; a service that cannot be reached is SdkClientException, not States.Runtime.
+
+    Step Functions' documentation asks to retry `Lambda.SdkClientException`; the other services' follow its form.
+    """
+    if not isinstance(ex, UNREACHABLE):
+        return _engine_failure(self, env, ex)
+    prefix = _PREFIXES.get(getattr(self.resource, "service_name", "lambda"), "SageMaker")
+    error = f"{prefix}.SdkClientException"
+    details = {"resource": self.resource.resource_arn, "error": error, "cause": str(ex)}
+    if isinstance(self, StateTaskService):
+        details.update(resource=self._get_sfn_resource(), resourceType=self._get_sfn_resource_type())
+    return FailureEvent(
+        env=env,
+        error_name=CustomErrorName(error),
+        event_type=HistoryEventType.TaskFailed,
+        event_details={"taskFailedEventDetails": details},
+    )
+
 
 def task_for(service_name: str) -> Any:
     """Choose the class of a task by its service (replaces the engine's factory)."""
@@ -56,16 +85,6 @@ class LambdaTask(StateTaskServiceLambda):  # type: ignore[misc]  # moto is impor
     def _get_supported_parameters(self) -> set[str]:
         # The engine would drop InvocationType and invoke synchronously.
         return {*super()._get_supported_parameters(), "InvocationType"}
-
-    def _from_error(self, env: Any, ex: Exception) -> Any:
-        if isinstance(ex, HTTPClientError):
-            # Lambda's documentation for Step Functions asks to retry this name, among others.
-            response: Any = {
-                "Error": {"Code": "SdkClientException", "Message": str(ex)},
-                "ResponseMetadata": {"HTTPStatusCode": None, "RequestId": None},
-            }
-            ex = ClientError(response, "Invoke")
-        return super()._from_error(env=env, ex=ex)
 
 
 class SdkTask(StateTaskServiceAwsSdk):  # type: ignore[misc]  # moto is imported untyped

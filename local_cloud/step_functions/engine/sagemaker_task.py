@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 from moto.stepfunctions.parser.api import HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
@@ -22,6 +22,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 
 from local_cloud.step_functions.definition.fields import problems_at_run_time
 from local_cloud.step_functions.engine import runtime
+from local_cloud.step_functions.engine.clients import UNREACHABLE
 from local_cloud.step_functions.engine.waits import sleep_while_running
 
 #: What Step Functions tags the jobs with that it waits for; the role needs `sagemaker:AddTags` for it.
@@ -117,7 +118,7 @@ class SageMakerTask(StateTaskService):  # type: ignore[misc]  # moto is imported
             try:
                 answer = client._make_api_call(f"Describe{job.kind}Job", {job.name_field: name})
                 failures = 0
-            except HTTPClientError:
+            except UNREACHABLE:
                 failures += 1
                 if failures > _TOLERATED_POLL_FAILURES:
                     raise
@@ -163,8 +164,6 @@ class SageMakerTask(StateTaskService):  # type: ignore[misc]  # moto is imported
     def _from_error(self, env: Any, ex: Exception) -> Any:
         if isinstance(ex, ClientError):
             return self._failure_event(env, *service_error("SageMaker", "AmazonSageMaker", ex))
-        if isinstance(ex, HTTPClientError):
-            return self._failure_event(env, "SageMaker.SdkClientException", str(ex))
         return super()._from_error(env=env, ex=ex)
 
 

@@ -35,6 +35,7 @@ class SeamError(ImportError):
 SEAMS = (
     Seam(f"{_ASL}.utils.boto_client", "boto_client_for", runtime.boto_client_for, "clients act as the role"),
     Seam(f"{_TASK}.service.state_task_service_factory", "state_task_service_for", other_tasks.task_for, "SageMaker"),
+    Seam(f"{_TASK}.state_task", "StateTask._from_error", other_tasks.failure_of_task, "an unreachable service's error"),
     Seam(
         f"{_ASL}.component.state.exec.execute_state",
         "ExecutionState._evaluate_with_timeout",

@@ -39,6 +39,7 @@ class Image:
 
     @property
     def mounts(self) -> list[Mount]:
+        """The folder, where PATH finds it."""
         return [Mount(self.folder, "/opt/program/bin", read_only=True)]
 
     def program(self, name: str, text: str) -> None:
@@ -56,9 +57,11 @@ class Body:
         self._content = content
 
     def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        """Everything at once."""
         yield self._content
 
     def read(self, *_: Any, **__: Any) -> bytes:
+        """Everything, then nothing."""
         content, self._content = self._content, b""
         return content
 
@@ -132,6 +135,12 @@ class Cloud:
             lambda job: job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"),
         )
 
+    def told(self, kind: str, *statuses: str) -> list[str]:
+        """The statuses of a kind that the hook was told of, once they are these (it is told after the change)."""
+        look = lambda: [status for changed, status in self.changes if changed == kind]  # noqa: E731
+        seen: list[str] = self.until(look, lambda seen: seen == list(statuses))
+        return seen
+
     def log(self, group: str) -> str:
         """All lines of a log group."""
         streams = self.logs.describe_log_streams(logGroupName=group)["logStreams"]
@@ -202,6 +211,7 @@ def cloud(aws_endpoint: str, tmp_path: Path) -> Iterator[Cloud]:
     s3.create_bucket(Bucket=BUCKET)
     folder = tmp_path / "image"
     folder.mkdir()
+    (folder / "python").symlink_to(sys.executable)
     image = Image(folder)
     sessions: list[tuple[str, str]] = []
     changes: list[tuple[str, str]] = []
@@ -224,8 +234,8 @@ def cloud(aws_endpoint: str, tmp_path: Path) -> Iterator[Cloud]:
         state_dir=tmp_path / "state",
         region=REGION,
         account_id=ACCOUNT,
-        job_grace_seconds=1.0,
-        serving_grace_seconds=1.0,
+        job_grace_seconds=3.0,
+        serving_grace_seconds=3.0,
     )
     service = SageMakerService(environment)
     service.on_state_change(

@@ -50,6 +50,7 @@ def serving(cloud):
 
 
 def model(cloud, word, name=None):
+    """Makes a model that answers with a word."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as tar:
         member = tarfile.TarInfo("word")
@@ -61,6 +62,7 @@ def model(cloud, word, name=None):
 
 
 def config(cloud, name, *words, **more):
+    """Makes models and an endpoint configuration with a variant of each."""
     for word in words:
         model(cloud, word)
     variants = [
@@ -71,6 +73,7 @@ def config(cloud, name, *words, **more):
 
 
 def settled(cloud, name="grove"):
+    """The endpoint when nothing is going on."""
     return cloud.until(
         lambda: cloud.sagemaker.describe_endpoint(EndpointName=name),
         lambda endpoint: endpoint["EndpointStatus"] in ("InService", "Failed"),
@@ -78,10 +81,12 @@ def settled(cloud, name="grove"):
 
 
 def invoke(cloud, body="hello", **more):
+    """Invokes the endpoint."""
     return cloud.runtime.invoke_endpoint(EndpointName="grove", Body=body, **{"ContentType": "text/csv"} | more)
 
 
 def create(cloud, word="oak"):
+    """Makes the endpoint."""
     config(cloud, f"{word}-config", word)
     cloud.sagemaker.create_endpoint(EndpointName="grove", EndpointConfigName=f"{word}-config")
     return settled(cloud)
@@ -98,7 +103,7 @@ def test_serves_a_model(serving):
     assert answer["ContentType"] == "text/plain"
     assert answer["InvokedProductionVariant"] == "voak"
     assert answer["CustomAttributes"] == "trace=7"
-    assert [status for kind, status in serving.changes if kind == "Endpoint"] == ["Creating", "InService"]
+    assert serving.told("Endpoint", "Creating", "InService")
 
 
 def test_update_switches_to_the_new_model(serving):
@@ -244,17 +249,20 @@ def test_an_endpoint_in_progress_is_left_alone(serving):
 
 def test_what_an_endpoint_needs_must_exist(serving):
     """Configurations, models, model data and images that do not exist are named."""
-    api = serving.sagemaker
+    api, uri = serving.sagemaker, f"s3://{BUCKET}/none"
+    nobody = "arn:aws:iam::000000000000:role/nobody"
+    variant = {"VariantName": "v", "ModelName": "none", "InitialInstanceCount": 1, "InstanceType": "ml.t2.medium"}
+
+    def new_model(role=ROLE, **container):
+        api.create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer={"Image": IMAGE} | container)
+
     with pytest.raises(ClientError, match='Could not find endpoint configuration "arn'):
         api.create_endpoint(EndpointName="grove", EndpointConfigName="none")
     with pytest.raises(ClientError, match='Could not find model "arn'):
-        variant = {"VariantName": "v", "ModelName": "none", "InitialInstanceCount": 1, "InstanceType": "ml.t2.medium"}
         api.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
-    with pytest.raises(ClientError, match="Could not find model data at s3://forest/none"):
-        container = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/none"}
-        api.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    with pytest.raises(ClientError, match=f"Could not find model data at {uri}"):
+        new_model(ModelDataUrl=uri)
     with pytest.raises(ClientError, match="Requested image nothing not found"):
-        api.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "nothing"})
-    with pytest.raises(ClientError, match="Could not assume role arn:aws:iam::000000000000:role/nobody"):
-        role = "arn:aws:iam::000000000000:role/nobody"
-        api.create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer={"Image": IMAGE})
+        new_model(Image="nothing")
+    with pytest.raises(ClientError, match=f"Could not assume role {nobody}"):
+        new_model(role=nobody)

@@ -16,6 +16,7 @@ from local_cloud.sagemaker.api_model import operation, service_model
 
 
 def call(cloud, name, request):
+    """Sends a request that no SDK would send."""
     headers = {"X-Amz-Target": f"SageMaker.{name}"}
     body = request if isinstance(request, bytes) else json.dumps(request).encode()
     status, _, content = asyncio.run(cloud.service.handle("POST", "/", headers, body, {}))
@@ -23,6 +24,7 @@ def call(cloud, name, request):
 
 
 def shapes(shape, path="", seen=()):
+    """All shapes below a shape with their paths."""
     yield path, shape
     if shape.name in seen:
         return
@@ -145,7 +147,9 @@ def test_every_pattern_of_a_supported_member_is_checked(cloud):
     for name in cloud.service.operations:
         accepted = supported.HONOURED.get(name, frozenset()) | supported.ONLY.get(name, {}).keys()
         for path, shape in shapes(operation(name).input_shape):
-            if "pattern" in shape.metadata and (path.removesuffix(".key").removesuffix(".value") in accepted or not accepted):
+            if "pattern" in shape.metadata and (
+                path.removesuffix(".key").removesuffix(".value") in accepted or not accepted
+            ):
                 pattern = shape.metadata["pattern"]
 
                 assert validation.compiled(pattern).pattern != r"[\s\S]*" or pattern == r"[\s\S]*", (name, path)
@@ -167,6 +171,7 @@ def test_close_leaves_no_process(cloud):
 
 
 def processes(argument):
+    """Processes with a first argument."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

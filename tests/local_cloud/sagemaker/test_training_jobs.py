@@ -10,16 +10,19 @@ METRICS = [{"Name": "validation:rmse", "Regex": r"validation_rmse=([0-9.]+)"}, {
 
 
 def channel(name, uri):
+    """One channel."""
     return {"ChannelName": name, "ContentType": "text/csv", "DataSource": {"S3DataSource": {
         "S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}}}  # fmt: skip
 
 
 def algorithm(**more):
+    """The image and more."""
     image = "000000000000.dkr.ecr.us-east-1.amazonaws.com/jobs:1"
     return {"TrainingImage": image, "TrainingInputMode": "File"} | more
 
 
 def archive(content):
+    """Names and contents of the files in a .tar.gz."""
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
 

@@ -296,7 +296,7 @@ def test_an_execution_that_was_cut_off_is_reported_as_aborted(door: FrontDoor, t
     first = Cloud(door, tmp_path)
     execution = first.start(first.create(WAIT), name="n")
     first.wait_for(execution, "WaitStateEntered")
-    journal = tmp_path / "machine.executions" / "n.jsonl"
+    journal = tmp_path / "step_functions" / "machine.executions" / "n.jsonl"
     as_it_was = journal.read_text() + '{"event": {"type": "Wai'
     first.service.close()
     journal.write_text(as_it_was)
@@ -309,3 +309,20 @@ def test_an_execution_that_was_cut_off_is_reported_as_aborted(door: FrontDoor, t
 
     assert (described["status"], described["error"]) == ("ABORTED", "LocalCloud.Interrupted")
     assert types == ["ExecutionStarted", "WaitStateEntered", "ExecutionAborted"]
+
+
+def test_deleting_a_machine_lets_its_execution_end_unseen(door: FrontDoor, tmp_path: Path) -> None:
+    """What ran when its state machine was deleted leaves nothing behind, and its name is free again."""
+    cloud = Cloud(door, tmp_path)
+    try:
+        definition = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "End": True}}}
+        arn = cloud.create(definition)
+        running = cloud.service.executions.get(cloud.start(arn, name="n"))
+        cloud.call("DeleteStateMachine", stateMachineArn=arn)
+        running.ended.wait(10)
+        again = cloud.start(cloud.create(PASS), name="n")
+
+        assert cloud.ended(again)["status"] == "SUCCEEDED"
+        assert [path.name for path in (tmp_path / "step_functions" / "machine.executions").iterdir()] == ["n.jsonl"]
+    finally:
+        cloud.service.close()

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from local_cloud.step_functions.errors import ApiError
 from tests.local_cloud.step_functions.cloud import CallError, Cloud
+from tests.local_cloud.step_functions.front_door import ROLE
 
 END: dict[str, Any] = {"Type": "Pass", "End": True}
 
@@ -134,3 +136,11 @@ def test_the_api_takes_no_yaml(cloud: Cloud) -> None:
     """YAML is for CloudFormation; the API wants JSON, as on AWS."""
     with pytest.raises(CallError, match="INVALID_JSON_DESCRIPTION"):
         cloud.call("CreateStateMachine", name="m", roleArn="arn:aws:iam::000000000000:role/r", definition="StartAt: A")
+
+
+def test_a_yaml_alias_is_refused(cloud: Cloud) -> None:
+    """What a YAML reader would resolve, AWS does not: the alias and its line are named."""
+    text = "StartAt: A\nStates:\n  A: &end\n    Type: Pass\n    End: true\n  B: *end\n"
+
+    with pytest.raises(ApiError, match=r"SCHEMA_VALIDATION_FAILED: the YAML alias \*end in line 6"):
+        cloud.service.create_state_machine("m", text, ROLE, type="STANDARD", tags={})

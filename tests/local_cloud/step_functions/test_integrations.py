@@ -352,6 +352,28 @@ def test_only_one_service_at_a_time(cloud: Cloud) -> None:
         StepFunctionsService(cloud.service._dependencies)
 
 
+@pytest.mark.parametrize(
+    ("resource", "parameters", "name"),
+    [
+        ("arn:aws:states:::lambda:invoke", {"FunctionName": "f"}, "Lambda.SdkClientException"),
+        ("arn:aws:states:::sns:publish", {"TopicArn": "t", "Message": "m"}, "SNS.SdkClientException"),
+        (
+            "arn:aws:states:::sagemaker:updateEndpoint",
+            {"EndpointName": "e", "EndpointConfigName": "c"},
+            "SageMaker.SdkClientException",
+        ),
+    ],
+)
+def test_an_unreachable_service_can_be_retried_by_name(
+    cloud: Cloud, door: FrontDoor, resource: str, parameters: dict[str, Any], name: str
+) -> None:
+    """A call that gets no answer is the service's SdkClientException."""
+    machine = cloud.create(one({"Type": "Task", "Resource": resource, "Parameters": parameters, "End": True}))
+    door.close()
+
+    assert cloud.ended(cloud.start(machine))["error"] == name
+
+
 def _until(condition: Any) -> None:
     for _ in range(500):
         if condition():

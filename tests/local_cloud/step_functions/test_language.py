@@ -307,3 +307,35 @@ def test_a_task_waits_for_its_token(cloud: Cloud, door: FrontDoor) -> None:
     assert output(cloud.ended(first)) == {"ok": 1}
     failed = cloud.ended(second)
     assert (failed["error"], failed["cause"]) == ("Bad", "because")
+
+
+def test_variables_pass_from_a_catcher_to_a_later_state(cloud: Cloud, door: FrontDoor) -> None:
+    """Assign in a Catch keeps the failed state's name for intrinsic functions and paths of later states."""
+    state = call_f(
+        Catch=[
+            {
+                "ErrorEquals": ["States.ALL"],
+                "Assign": {"failed_state.$": "$$.State.Name"},
+                "ResultPath": "$.failure",
+                "Next": "Tell",
+            }
+        ]
+    )
+    tell = {
+        "Type": "Pass",
+        "Parameters": {"text.$": "States.Format('{}!', $failed_state)", "name.$": "$failed_state"},
+        "End": True,
+    }
+
+    assert output(cloud.run(one(state, Tell=tell))) == {"text": "S!", "name": "S"}
+
+
+def test_a_failing_intrinsic_function_can_be_caught(cloud: Cloud, door: FrontDoor) -> None:
+    """A function that cannot be evaluated is States.IntrinsicFailure, which States.ALL catches."""
+    state = call_f(
+        Parameters={"FunctionName": "f", "Payload": {"x.$": "States.StringToJson($.text)"}},
+        Catch=[{"ErrorEquals": ["States.ALL"], "Next": "T"}],
+    )
+    result = output(cloud.run(one(state, T={"Type": "Pass", "End": True}), {"text": "{"}))
+
+    assert result["Error"] == "States.IntrinsicFailure"

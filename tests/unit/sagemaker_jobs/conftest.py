@@ -30,7 +30,7 @@ Columns = dict[str, list[str]]
 
 def make_rows(count: int, seed: int) -> Columns:
     """Rows with some values missing; the target follows from the first two integers and the first category."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311  # reproducible, not secret
     columns: Columns = {CASE.columns.key: [f"{seed}-{i}" for i in range(count)]}
     for name in CASE.columns.features:
         kind = CASE.columns.type_of(name)
@@ -91,10 +91,12 @@ class Run:
 
     @property
     def preprocess_job(self) -> Job:
+        """The job that preprocesses."""
         return Job(self.folder / "preprocess", preprocess_environment())
 
     @property
     def train_job(self) -> Job:
+        """The job that trains."""
         return Job(self.folder / "train", {})
 
     def prepare_training(self, **hyperparameters: str) -> Job:
@@ -112,6 +114,7 @@ class Run:
         return job
 
     def artefact(self) -> Artefact:
+        """The model that training wrote."""
         return Artefact.load(self.train_job.model)
 
     def archive(self, path: Path) -> Path:
@@ -171,5 +174,3 @@ def rows_of() -> Callable[[int, int], Columns]:
 def dataset_writer() -> Callable[..., None]:
     """The function `write_dataset`."""
     return write_dataset
-
-

@@ -144,7 +144,9 @@ def test_all_missing_variables_are_named_at_once(fresh_run):
     with pytest.raises(ConfigurationError) as error:
         work(replace(fresh_run.preprocess_job, environ={}))
 
-    assert all(name in str(error.value) for name in ("TREERING_USE_CASE", "TREERING_RUN_ID", "TREERING_DATASET_VERSION"))
+    assert all(
+        name in str(error.value) for name in ("TREERING_USE_CASE", "TREERING_RUN_ID", "TREERING_DATASET_VERSION")
+    )
 
 
 def test_unknown_use_case_is_named(fresh_run):

@@ -258,7 +258,9 @@ def test_defect_in_the_model_shows_no_stack_trace(artefact, rows, monkeypatch, c
     assert "ZeroDivisionError" in caplog.text
 
 
-_cells = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.lists(st.integers(), max_size=2)
+_cells = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.lists(st.integers(), max_size=2)
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -371,7 +373,9 @@ def test_server_without_a_model_says_why():
         "from pathlib import Path; from sagemaker_jobs.runner import Job; "
         "from sagemaker_jobs.serve.__main__ import main; main(Job(Path('/nowhere')))"
     )
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
 
     assert ended.returncode == 1
     assert "model.json" in ended.stdout

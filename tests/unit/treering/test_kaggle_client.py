@@ -268,8 +268,8 @@ def test_an_expired_link_is_asked_for_anew(server: KaggleServer, download: Calla
 
 def test_wrong_credentials_are_said_to_be_wrong(server: KaggleServer, download: Callable[..., Download]) -> None:
     """With Kaggle's status, and the command that stores better ones; asked once."""
-    with pytest.raises(CredentialsError, match=r"refused the credentials .*401.*aws secretsmanager put-secret-value"):
-        download(Credentials("Bearer wrong"))
+    with pytest.raises(CredentialsError, match=r"refused the credentials .*401.*--secret-id arn:of:secret "):
+        download(Credentials.parse('{"api_token": "wrong"}', "arn:of:secret"))
     assert len(server.requests) == 1
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import tracemalloc
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -200,6 +201,19 @@ def test_a_body_without_announced_size_is_still_limited(download: Callable[[], o
 
     with pytest.raises(DownloadError, match="the use case allows 1,000"):
         download()
+
+
+def test_memory_does_not_grow_with_the_file(port: int, tmp_path: Path) -> None:
+    """40 MB come through in less than 3."""
+    Scripted.answers = {START: (200, {}, ZIP + bytes(40_000_000))}
+    client = KaggleClient(f"http://127.0.0.1:{port}/", Credentials("Bearer secret"))
+    tracemalloc.start()
+    client.download("slug", tmp_path / "target.zip", 50_000_000, Deadline.after(60))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert (tmp_path / "target.zip").stat().st_size == 40_000_000 + len(ZIP)
+    assert peak < 3_000_000
 
 
 def test_an_error_that_is_no_json_is_told_by_its_reason(download: Callable[[], object]) -> None:

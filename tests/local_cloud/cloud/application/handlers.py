@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from typing import Any
 
 import boto3
@@ -16,5 +17,5 @@ def keep(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 def fail(event: dict[str, Any], _context: object) -> None:
     """Counts its calls in the log, then fails."""
-    print("called with", json.dumps(event))
+    sys.stdout.write(f"called with {json.dumps(event)}\n")
     raise ValueError("as always")

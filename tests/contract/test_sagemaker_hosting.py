@@ -1,0 +1,142 @@
+"""What the deployment relies on of SageMaker hosting: the same of the adapter and of the fake that its tests use.
+
+The adapter talks to moto's SageMaker, which knows everything here but UpdateEndpoint.
+"""
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from tests.fakes.sagemaker_hosting import FakeHosting
+from treering.aws.sagemaker import SageMakerHosting, SageMakerRuntime
+from treering.errors import ConfigurationError, EndpointError, TransientError
+from treering.steps.deployment import ConfigSpec, ModelSpec
+
+MODEL = ModelSpec(
+    "model-1",
+    "123456789012.dkr.ecr.us-east-1.amazonaws.com/jobs:1",
+    "s3://b/model.tar.gz",
+    "arn:aws:iam::123456789012:role/r",
+)
+CONFIG = ConfigSpec("config-1", "model-1", "ml.t2.medium", 2)
+TAGS = {"treering:run": "20240101-060000-0a1b2c3d"}
+
+
+@pytest.fixture
+def client(monkeypatch):
+    """A client of boto3 that reaches no network."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    with mock_aws():
+        yield boto3.client("sagemaker", region_name="us-east-1")
+
+
+@pytest.fixture(params=["adapter", "fake"])
+def hosting(request, client):
+    """SageMaker hosting, one after the other."""
+    return SageMakerHosting(client) if request.param == "adapter" else FakeHosting()
+
+
+def test_what_is_not_there_is_none(hosting):
+    """Absence is an answer, no error."""
+    assert hosting.find_model("model-1") is None
+    assert hosting.find_config("config-1") is None
+    assert hosting.find_endpoint("endpoint-1") is None
+
+
+def test_what_was_created_is_found_as_it_was_asked_for(hosting):
+    """A retried deployment recognises its own model and configuration."""
+    hosting.create_model(MODEL, TAGS)
+    hosting.create_config(CONFIG, TAGS)
+
+    assert hosting.find_model("model-1") == MODEL
+    assert hosting.find_config("config-1") == CONFIG
+
+
+def test_endpoint_has_the_configuration_it_was_created_with(hosting):
+    """An endpoint's state names the configuration."""
+    hosting.create_model(MODEL, TAGS)
+    hosting.create_config(CONFIG, TAGS)
+    hosting.create_endpoint("endpoint-1", "config-1", TAGS)
+    state = hosting.find_endpoint("endpoint-1")
+
+    assert state.config_name == "config-1"
+    assert state.status in ("Creating", "InService")
+
+
+def test_deleted_is_gone(hosting):
+    """What was deleted is not found any more."""
+    hosting.create_model(MODEL, TAGS)
+    hosting.create_config(CONFIG, TAGS)
+    hosting.delete_config("config-1")
+    hosting.delete_model("model-1")
+
+    assert hosting.find_model("model-1") is None
+    assert hosting.find_config("config-1") is None
+
+
+def test_configuration_of_an_unknown_model_is_refused(hosting):
+    """A wrong name is an error that trying again does not help."""
+    with pytest.raises(ConfigurationError):
+        hosting.create_config(CONFIG, TAGS)
+
+
+def stubbed(service, operation, code, status=400, **more):
+    """A client whose next call ends in an error."""
+    client = boto3.client(service, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    stubber = Stubber(client)
+    stubber.add_client_error(operation, code, "said so", status, **more)
+    stubber.activate()
+    return client
+
+
+def test_update_names_endpoint_and_configuration():
+    """The one call that moto lacks, checked against botocore's model of the API."""
+    client = boto3.client("sagemaker", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stubber:
+        stubber.add_response(
+            "update_endpoint",
+            {"EndpointArn": "arn:aws:sagemaker:us-east-1:123456789012:endpoint/endpoint-1"},
+            {"EndpointName": "endpoint-1", "EndpointConfigName": "config-2"},
+        )
+        SageMakerHosting(client).update_endpoint("endpoint-1", "config-2")
+
+        stubber.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "error"),
+    [
+        ("ThrottlingException", 400, TransientError),
+        ("InternalFailure", 500, TransientError),
+        ("AccessDeniedException", 400, ConfigurationError),
+        ("ResourceLimitExceeded", 400, ConfigurationError),
+    ],
+)
+def test_errors_are_translated_by_code(code, status, error):
+    """A refusal or a busy service is never taken for absence."""
+    with pytest.raises(error, match="describe the endpoint endpoint-1"):
+        SageMakerHosting(stubbed("sagemaker", "describe_endpoint", code, status)).find_endpoint("endpoint-1")
+
+
+def test_container_errors_are_told():
+    """What the container answered is in the error, not only that it did."""
+    client = stubbed(
+        "sagemaker-runtime",
+        "invoke_endpoint",
+        "ModelError",
+        424,
+        modeled_fields={"OriginalStatusCode": 400, "OriginalMessage": '{"error": "row 3"}'},
+    )
+
+    with pytest.raises(EndpointError, match=r"answered 400: .*row 3"):
+        SageMakerRuntime(client).invoke("endpoint-1", b"1,2", "text/csv", "text/csv")
+
+
+def test_busy_runtime_is_transient():
+    """A busy endpoint may be asked again."""
+    client = stubbed("sagemaker-runtime", "invoke_endpoint", "ServiceUnavailable", 503)
+
+    with pytest.raises(TransientError):
+        SageMakerRuntime(client).invoke("endpoint-1", b"1,2", "text/csv", "text/csv")

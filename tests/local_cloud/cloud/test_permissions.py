@@ -1,0 +1,191 @@
+"""Permissions are as strict as on AWS, and denials say what AWS would say."""
+
+import json
+import uuid
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+ANYBODY = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+TRUST = {"Version": "2012-10-17", "Statement": [ANYBODY]}
+SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000"
+IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/keepfunction:keep"
+
+
+def allow(action: str | list[str], resource: str | list[str], **condition: Any) -> dict[str, Any]:
+    """One statement of a policy."""
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+@pytest.fixture
+def as_role(cloud):
+    """Function: statements → session of a new role that has these and no other permissions."""
+
+    def make(*statements: dict[str, Any]) -> boto3.Session:
+        iam, name = cloud.client("iam"), f"role-{uuid.uuid4().hex[:12]}"
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+        if statements:
+            policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+            iam.put_role_policy(RoleName=name, PolicyName="only", PolicyDocument=policy)
+        credentials = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="tester")["Credentials"]
+        return boto3.Session(
+            credentials["AccessKeyId"],
+            credentials["SecretAccessKey"],
+            credentials["SessionToken"],
+            region_name="us-east-1",
+        )
+
+    return make
+
+
+def _job(cloud, name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "ProcessingJobName": name,
+        "RoleArn": cloud.output("JobRoleArn"),
+        "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": ["true"]},
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.t3.medium", "VolumeSizeInGB": 1}
+        },
+        **more,
+    }
+
+
+def _refusal(call: Any, **request: Any) -> ClientError:
+    with pytest.raises(ClientError) as refused:
+        call(**request)
+    assert refused.value.response["ResponseMetadata"]["RequestId"]
+    return refused.value
+
+
+def test_a_denial_names_caller_action_and_resource(cloud, as_role) -> None:
+    """With AWS's error name, and a request id that the SDK finds."""
+    sagemaker = cloud.client("sagemaker", as_role())
+    refused = _refusal(sagemaker.describe_training_job, TrainingJobName="Some-Job")
+    message = refused.response["Error"]["Message"]
+
+    assert refused.response["Error"]["Code"] == "AccessDeniedException"
+    assert ":assumed-role/role-" in message
+    assert message.endswith(
+        f"is not authorized to perform: sagemaker:DescribeTrainingJob on resource: {SAGEMAKER}:training-job/some-job "
+        "because no identity-based policy allows the sagemaker:DescribeTrainingJob action"
+    )
+
+
+def test_s3_is_held_to_key_prefixes(cloud, as_role) -> None:
+    """What the policy names is allowed, the neighbour is not."""
+    bucket = cloud.output("BucketName")
+    s3 = cloud.client("s3", as_role(allow("s3:PutObject", f"arn:aws:s3:::{bucket}/mine/*")))
+    s3.put_object(Bucket=bucket, Key="mine/a", Body=b"a")
+    refused = _refusal(s3.put_object, Bucket=bucket, Key="theirs/a", Body=b"a")
+
+    assert refused.response["Error"]["Code"] == "AccessDenied"
+    assert f'on resource: "arn:aws:s3:::{bucket}/theirs/a"' in refused.response["Error"]["Message"]
+
+
+def test_a_request_without_credentials_is_refused(cloud) -> None:
+    """Also by a service that the emulator does not have."""
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    client = boto3.client(
+        "stepfunctions",
+        endpoint_url=cloud.endpoint,
+        region_name="us-east-1",
+        config=Config(signature_version=UNSIGNED),
+    )
+
+    assert _refusal(client.list_state_machines).response["Error"]["Code"] == "MissingAuthenticationTokenException"
+
+
+def test_a_job_needs_permission_on_its_own_name(cloud, as_role) -> None:
+    """Names are compared in lower case, as they stand in ARNs."""
+    create = allow("sagemaker:CreateProcessingJob", f"{SAGEMAKER}:processing-job/mine-*")
+    sagemaker = cloud.client("sagemaker", as_role(create))
+    refused = _refusal(sagemaker.create_processing_job, **_job(cloud, "theirs-1"))
+
+    assert f"on resource: {SAGEMAKER}:processing-job/theirs-1" in refused.response["Error"]["Message"]
+
+
+def test_passing_a_role_needs_permission(cloud, as_role) -> None:
+    """For the role and for the service that gets it."""
+    create = allow("sagemaker:CreateProcessingJob", f"{SAGEMAKER}:processing-job/*")
+    role = cloud.output("JobRoleArn")
+    for_lambda = allow("iam:PassRole", role, StringEquals={"iam:PassedToService": "lambda.amazonaws.com"})
+    for_sagemaker = allow("iam:PassRole", role, StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"})
+    without = cloud.client("sagemaker", as_role(create))
+    elsewhere = cloud.client("sagemaker", as_role(create, for_lambda))
+    allowed = cloud.client("sagemaker", as_role(create, for_sagemaker))
+    refusals = [_refusal(client.create_processing_job, **_job(cloud, "passes-1")) for client in (without, elsewhere)]
+    made = allowed.create_processing_job(**_job(cloud, "passes-1"))
+
+    assert {refusal.response["Error"]["Code"] for refusal in refusals} == {"AccessDeniedException"}
+    assert all(f"iam:PassRole on resource: {role}" in refusal.response["Error"]["Message"] for refusal in refusals)
+    assert made["ProcessingJobArn"] == f"{SAGEMAKER}:processing-job/passes-1"
+
+
+def test_tags_need_permission(cloud, as_role) -> None:
+    """Creating with tags needs sagemaker:AddTags beside the creation."""
+    permissions = [
+        allow("sagemaker:CreateProcessingJob", f"{SAGEMAKER}:processing-job/*"),
+        allow("iam:PassRole", cloud.output("JobRoleArn")),
+    ]
+    job = _job(cloud, "tagged-1", Tags=[{"Key": "run", "Value": "1"}])
+    refused = _refusal(cloud.client("sagemaker", as_role(*permissions)).create_processing_job, **job)
+    with_tags = as_role(*permissions, allow("sagemaker:AddTags", f"{SAGEMAKER}:processing-job/*"))
+    made = cloud.client("sagemaker", with_tags).create_processing_job(**job)
+
+    assert "sagemaker:AddTags" in refused.response["Error"]["Message"]
+    assert made["ProcessingJobArn"]
+
+
+def test_an_endpoint_needs_permission_on_its_configuration_too(cloud, as_role) -> None:
+    """CreateEndpoint is checked on both."""
+    only_endpoint = as_role(allow("sagemaker:CreateEndpoint", f"{SAGEMAKER}:endpoint/*"))
+    refused = _refusal(
+        cloud.client("sagemaker", only_endpoint).create_endpoint, EndpointName="e", EndpointConfigName="Configuration-1"
+    )
+
+    assert f"on resource: {SAGEMAKER}:endpoint-config/configuration-1" in refused.response["Error"]["Message"]
+
+
+def test_invoking_an_endpoint_needs_permission_on_it(cloud, as_role) -> None:
+    """The runtime's path names the resource."""
+    permission = allow("sagemaker:InvokeEndpoint", f"{SAGEMAKER}:endpoint/mine")
+    runtime = cloud.client("sagemaker-runtime", as_role(permission))
+    refused = _refusal(runtime.invoke_endpoint, EndpointName="theirs", Body=b"1")
+    missing = _refusal(runtime.invoke_endpoint, EndpointName="mine", Body=b"1")
+
+    assert f"sagemaker:InvokeEndpoint on resource: {SAGEMAKER}:endpoint/theirs" in refused.response["Error"]["Message"]
+    assert missing.response["Error"]["Code"] == "ValidationError"
+
+
+def test_a_role_that_sagemaker_may_not_assume_is_refused(cloud) -> None:
+    """The state machine's role trusts Step Functions only."""
+    role = cloud.client("iam").list_roles()["Roles"]
+    machine_role = next(one["Arn"] for one in role if "MachineRole" in one["RoleName"])
+    refused = _refusal(
+        cloud.client("sagemaker").create_processing_job, **_job(cloud, "untrusted-1", RoleArn=machine_role)
+    )
+
+    assert refused.response["Error"]["Code"] == "ValidationException"
+    assert "Could not assume role" in refused.response["Error"]["Message"]
+
+
+def test_starting_an_execution_needs_permission_on_the_state_machine(cloud, as_role) -> None:
+    """And creating one needs iam:PassRole for its role."""
+    machine = cloud.output("MachineArn")
+    states = cloud.client("stepfunctions", as_role(allow("states:CreateStateMachine", "*")))
+    started = _refusal(states.start_execution, stateMachineArn=machine)
+    role = cloud.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["roleArn"]
+    created = _refusal(
+        states.create_state_machine,
+        name="mine",
+        roleArn=role,
+        definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
+    )
+
+    assert f"states:StartExecution on resource: {machine}" in started.response["Error"]["Message"]
+    assert f"iam:PassRole on resource: {role}" in created.response["Error"]["Message"]

@@ -1,0 +1,141 @@
+"""The cloud's process: one to a state directory, tells where it is, ends with what started it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import boto3
+import pytest
+
+from local_cloud.process import CloudNotStartedError, start_cloud
+from local_cloud.state_directory import read_cloud
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def _get(url: str) -> dict[str, object]:
+    with urllib.request.urlopen(url) as answer:
+        return json.load(answer)
+
+
+def _answers(endpoint: str) -> bool:
+    try:
+        _get(f"{endpoint}/_local_cloud/health")
+    except (urllib.error.URLError, OSError):
+        return False
+    return True
+
+
+def _gone(endpoint: str, seconds: float = 20.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while _answers(endpoint) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not _answers(endpoint)
+
+
+def test_a_second_cloud_in_the_same_directory_is_refused(tmp_path: Path) -> None:
+    """The refusal says where the first one is and what to do."""
+    first = start_cloud(tmp_path)
+    try:
+        with pytest.raises(CloudNotStartedError) as refused:
+            start_cloud(tmp_path)
+
+        assert first.file.endpoint in str(refused.value)
+        assert "--state" in str(refused.value)
+        assert read_cloud(tmp_path) == first.file
+    finally:
+        first.stop()
+
+
+def test_cloud_json_is_there_while_the_cloud_is(tmp_path: Path) -> None:
+    """It is readable by its owner only, and gone when the cloud has been stopped."""
+    cloud = start_cloud(tmp_path)
+    mode = (tmp_path / "cloud.json").stat().st_mode & 0o777
+    health = _get(f"{cloud.file.endpoint}/_local_cloud/health")
+    cloud.stop()
+
+    assert mode == 0o600
+    assert health["status"] == "ok"
+    assert cloud.process is not None
+    assert cloud.process.returncode == 0
+    assert not (tmp_path / "cloud.json").exists()
+    assert _gone(cloud.file.endpoint)
+
+
+def test_what_a_killed_cloud_left_is_replaced(tmp_path: Path) -> None:
+    """Its cloud.json counts for nothing, and the next one starts in the same directory."""
+    killed = start_cloud(tmp_path)
+    assert killed.process is not None
+    killed.process.kill()
+    killed.process.wait()
+    left = (tmp_path / "cloud.json").exists()
+    seen = read_cloud(tmp_path)
+    following = start_cloud(tmp_path)
+    following.stop()
+
+    assert left
+    assert seen is None
+    assert following.file.pid != killed.file.pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_ephemeral_cloud_ends_with_its_parent(tmp_path: Path, number: int) -> None:
+    """Even when the parent is killed and can say nothing."""
+    program = (
+        "import sys, time; from pathlib import Path; from local_cloud.process import start_cloud\n"
+        "print(start_cloud(Path(sys.argv[1])).file.endpoint, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    endpoint = parent.stdout.readline().strip()
+    answered = _answers(endpoint)
+    os.kill(parent.pid, number)
+    parent.wait()
+
+    assert answered
+    assert _gone(endpoint)
+
+
+def test_a_stopped_cloud_starts_again_with_what_it_had(tmp_path: Path) -> None:
+    """Objects, versions, secrets and roles outlive a restart in the same directory."""
+    trust = {"Version": "2012-10-17", "Statement": []}
+
+    def client(endpoint: str, service: str) -> object:
+        return boto3.client(
+            service,
+            endpoint_url=endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    cloud = start_cloud(tmp_path)
+    s3 = client(cloud.file.endpoint, "s3")
+    s3.create_bucket(Bucket="kept")
+    s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="kept", Key="a/b.txt", Body=b"1")
+    s3.put_object(Bucket="kept", Key="a/b.txt", Body=b"2")
+    client(cloud.file.endpoint, "iam").create_role(RoleName="kept", AssumeRolePolicyDocument=json.dumps(trust))
+    client(cloud.file.endpoint, "secretsmanager").create_secret(Name="kept", SecretString="token")
+    cloud.stop()
+    on_disk = list((tmp_path / "s3").glob("*/kept/a/b.txt"))
+    again = start_cloud(tmp_path)
+    try:
+        s3 = client(again.file.endpoint, "s3")
+        body = s3.get_object(Bucket="kept", Key="a/b.txt")["Body"].read()
+        versions = s3.list_object_versions(Bucket="kept")["Versions"]
+        secret = client(again.file.endpoint, "secretsmanager").get_secret_value(SecretId="kept")
+        role = client(again.file.endpoint, "iam").get_role(RoleName="kept")["Role"]["RoleName"]
+    finally:
+        again.stop()
+
+    assert [path.read_bytes() for path in on_disk] == [b"2"]
+    assert (body, len(versions), secret["SecretString"], role) == (b"2", 2, "token", "kept")

@@ -1,0 +1,94 @@
+"""The runner: exit code, exit message and failure reason of every job."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sagemaker_jobs.runner import Job, run
+from treering.errors import ConfigurationError, InvalidDataError
+
+ROOT = Path(__file__).parents[3]
+PROGRAMS = ("preprocess", "train", "deploy_endpoint", "test_endpoint", "serve")
+
+
+def told(job, name):
+    """What the job told in `message` or `failure`."""
+    return (job.root / "output" / name).read_text()
+
+
+def test_message_of_a_finished_job(tmp_path):
+    """The work's sentence is the exit message, and nothing failed."""
+    job = Job(tmp_path, {})
+
+    assert run(lambda _: "All done.", job) == 0
+    assert told(job, "message") == "All done."
+    assert not (tmp_path / "output/failure").exists()
+
+
+def test_known_errors_are_told_by_name(tmp_path):
+    """An error of the application is its name and its message, without a stack trace."""
+    job = Job(tmp_path, {})
+
+    def work(_):
+        raise InvalidDataError("The split is empty.")
+
+    assert run(work, job) == 1
+    assert told(job, "failure") == told(job, "message") == "InvalidDataError: The split is empty."
+
+
+def test_unexpected_errors_leave_a_stack_trace_in_the_log(tmp_path, caplog):
+    """A defect is told by its type, and the log has the stack trace."""
+    job = Job(tmp_path, {})
+
+    assert run(lambda _: 1 / 0, job) == 1
+    assert "ZeroDivisionError" in told(job, "failure")
+    assert "Traceback" in caplog.text
+
+
+def test_long_reasons_are_cut_at_a_kilobyte(tmp_path):
+    """SageMaker keeps a kilobyte; a character is never cut in two."""
+    job = Job(tmp_path, {})
+
+    def work(_):
+        raise InvalidDataError("ä" * 5000)
+
+    run(work, job)
+
+    assert 1000 < len((tmp_path / "output/failure").read_bytes()) <= 1024
+    assert told(job, "failure").endswith("ä")
+
+
+def test_missing_hyperparameters_file_is_named(tmp_path):
+    """A training job without its hyperparameters says where they should be."""
+    with pytest.raises(ConfigurationError, match=r"hyperparameters\.json"):
+        Job(tmp_path, {}).hyperparameters()
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_each_program_starts_its_module(name):
+    """The executable of each job is there, may be executed, and replaces itself by the job's module."""
+    program = ROOT / "sagemaker_jobs/bin" / name
+
+    assert os.access(program, os.X_OK)
+    assert program.read_text() == f'#!/bin/sh\nexec python3 -m sagemaker_jobs.{name} "$@"\n'
+    assert (ROOT / "sagemaker_jobs" / name / "__main__.py").is_file()
+
+
+def test_sigterm_ends_a_job_with_its_reason(tmp_path):
+    """A job that is asked to stop says so and exits with 1; as process 1 of a container it would else go on."""
+    code = (
+        "import pathlib, sys, time; from sagemaker_jobs import runner; "
+        "job = runner.Job(pathlib.Path(sys.argv[1])); "
+        "runner.main(lambda job: str(print('started', flush=True) or time.sleep(60)), job)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE)
+    assert process.stdout
+    assert process.stdout.readline() == b"started\n"
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(20) == 1
+    assert "StoppedError" in (tmp_path / "output/failure").read_text()
