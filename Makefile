@@ -58,7 +58,7 @@ format: $(STAMP) ## Format the code
 	@$(BIN)/ruff format .
 
 bench: $(STAMP) ## Measure the whole run against the same steps called one after the other in one process
-	@$(BIN)/python tests/benchmarks/whole_run.py $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.whole_run $(ARGS)
 
 # The functions' and the jobs' own requirements get the versions of the lock file, so that what is tested is what ships.
 lock: $(STAMP) ## Compile the lock files anew

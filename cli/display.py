@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -77,36 +77,34 @@ class PlainBoard:
 
 
 class LiveBoard:
-    """A table that is redrawn while the rows change; it stays on the screen as it was at the end."""
+    """What runs is redrawn with its seconds; what has ended scrolls up as lines that stay."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._rows: dict[str, Row] = {}
-        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=8, transient=False)
+        self._running: dict[str, Row] = {}
+        self._shown: set[str] = set()
+        self._live = Live(get_renderable=self._redraw, console=console, refresh_per_second=8, transient=True)
 
     def show(self, key: str, row: Row) -> None:
-        """Put the row into the table."""
-        self._rows[key] = row
+        """Redraw the row while it runs, print it once when it has ended."""
+        if not row.final:
+            new = key not in self._running
+            self._running[key] = row
+            if new:
+                self._live.refresh()
+        elif key not in self._shown:
+            self._running.pop(key, None)
+            self._shown.add(key)
+            self._live.refresh()  # else its last drawing would come again below the line
+            self._console.print(_table([row]))
 
     def note(self, line: str) -> None:
-        """Print the line above the table."""
+        """Print the line above what runs."""
         self._console.print(Text(line))
 
-    def _table(self) -> RenderableType:
-        table = Table(box=None, pad_edge=False, show_header=False, expand=False)
-        table.add_column("step", no_wrap=True)
-        table.add_column("status", no_wrap=True)
-        table.add_column("seconds", justify="right", no_wrap=True)
-        table.add_column("says", overflow="ellipsis", no_wrap=True)
-        for row in list(self._rows.values()):
-            seconds = row.seconds if row.seconds is not None or row.final else time.monotonic() - row.started
-            table.add_row(
-                row.name,
-                Text(row.status + ("" if row.final else "…"), _STYLES.get(row.status.partition(",")[0], "")),
-                "" if seconds is None else f"{seconds:.1f} s",
-                Text(row.says),
-            )
-        return table
+    def _redraw(self) -> RenderableType:
+        rows = list(self._running.values())
+        return _table(rows) if rows else Group()
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -115,8 +113,25 @@ class LiveBoard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Draw a last time and give the terminal back."""
+        """Give the terminal back."""
         self._live.stop()
+
+
+def _table(rows: list[Row]) -> Table:
+    """Rows side by side with those printed before: all columns but the last are as wide as ever."""
+    table = Table(box=None, pad_edge=False, show_header=False, expand=True)
+    for width in (22, 20, 8):
+        table.add_column(width=width, no_wrap=True, justify="right" if width == 8 else "left")
+    table.add_column(ratio=1, overflow="fold")
+    for row in rows:
+        seconds = row.seconds if row.seconds is not None or row.final else time.monotonic() - row.started
+        table.add_row(
+            row.name,
+            Text(row.status + ("" if row.final else "…"), _STYLES.get(row.status.partition(",")[0], "")),
+            "" if seconds is None else f"{seconds:.1f} s",
+            Text(row.says),
+        )
+    return table
 
 
 def board(*, to_stderr: bool = False) -> Board:
@@ -143,7 +158,7 @@ def step(board: Board, name: str) -> Iterator[Callable[[str], None]]:
         yield say
         status = "done"
     except Exception as error:
-        status, row.says = "failed", str(error).partition("\n")[0]
+        status, row.says = "failed", str(error).partition("\n")[0] or row.says
         raise
     finally:
         row.status, row.seconds = status, time.monotonic() - row.started

@@ -51,10 +51,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
-    given = parser().parse_args(arguments)
     interrupts.install()
     _forget_aws()
+    given = None
     try:
+        given = parser().parse_args(arguments)
         return int(given.execute(given))
     except CommandError as error:
         _explain(error, as_json=getattr(given, "json", False))

@@ -8,6 +8,7 @@ from cli.errors import UsageError
 from cli.prepare import Settings
 from cli.source import check
 from cli.stack import DEFAULT_NAME
+from local_cloud.template_file import TemplateError, read_template
 
 STATE = Path(".treering")
 
@@ -61,6 +62,12 @@ def settings(options: argparse.Namespace) -> Settings:
         parameters[name] = value
     if not options.template.is_file():
         raise UsageError(f"--template {options.template}: there is no such file.")
+    try:
+        known = read_template(options.template).get("Parameters") or {}
+    except TemplateError as error:
+        raise UsageError(f"--template {options.template}: {error}") from error
+    if unknown := sorted(parameters.keys() - known.keys()):
+        raise UsageError(f"--parameter: the template has no {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
     return Settings(
         state=options.state.resolve(),
         template=options.template.resolve(),

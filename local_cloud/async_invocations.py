@@ -129,9 +129,7 @@ class AsyncInvocations:
             }
             self._send(invocation, dead_letters, json.dumps(invocation.event), attributes)
 
-    def _send(
-        self, invocation: _Invocation, target_arn: str, body: str, attributes: Mapping[str, str | int]
-    ) -> None:
+    def _send(self, invocation: _Invocation, target_arn: str, body: str, attributes: Mapping[str, str | int]) -> None:
         """Send with the function's own role: it needs sqs:SendMessage or sns:Publish."""
         name, role = invocation.config["FunctionName"], invocation.config["Role"]
         service = parse_arn(target_arn).service

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -114,6 +115,7 @@ class _Deployer:
         self._registry = ImageRegistry(state, account_id=cloud.account_id, region=cloud.region)
         self._stack_name = stack_name
         self._report = report
+        self._telling = threading.Lock()
         self._deadline = deadline
 
     def run(self, template_path: Path, parameters: Mapping[str, str]) -> Deployment:
@@ -133,12 +135,17 @@ class _Deployer:
             raise DeploymentError(f"{error.operation_name}: {error.response['Error']['Message']}") from error
         return Deployment(self._stack_name, self._outputs(), changed, tuple(self._without_effect()))
 
+    def _tell(self, progress: Progress) -> None:
+        """Report one step at a time: images are built in parallel."""
+        with self._telling:
+            self._report(progress)
+
     def _build(self, image: Image) -> str:
-        self._report(Progress(image.name, "image", "BUILDING"))
+        self._tell(Progress(image.name, "image", "BUILDING"))
         built = self._registry.build(
             image.name, dockerfile=image.dockerfile, context=image.context, build_args=image.build_args, tag=image.tag
         )
-        self._report(Progress(image.name, "image", "BUILT", "; ".join(built.notes)))
+        self._tell(Progress(image.name, "image", "BUILT", "; ".join(built.notes)))
         return built.uri
 
     def _make_bucket(self) -> None:
@@ -206,7 +213,7 @@ class _Deployer:
                     event["ResourceStatus"],
                     event.get("ResourceStatusReason", ""),
                 )
-                self._report(progress)
+                self._tell(progress)
                 if progress.status.endswith("_FAILED") and not progress.reason.startswith(_CANCELLED):
                     first_failure = first_failure or progress
             if not status.endswith("_IN_PROGRESS"):

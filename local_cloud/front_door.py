@@ -42,6 +42,8 @@ class FrontDoor:
         """Answer one HTTP request."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
+        elif _from_web_page(scope):
+            await _send_json(send, 403, {"error": "the local cloud does not answer web pages"})
         elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await self._answer(scope, receive, send)
         else:
@@ -57,6 +59,11 @@ class FrontDoor:
             await _send_json(send, 200, await route.answer(await _read_json(receive)))
         except BadRequestError as problem:
             await _send_json(send, 400, {"error": str(problem)})
+
+
+def _from_web_page(scope: Scope) -> bool:
+    """Whether a browser sent the request for a page: any page of the web could otherwise act as administrator here."""
+    return any(name == b"origin" for name, _value in scope.get("headers", []))
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -37,9 +37,7 @@ BuildImage = Callable[[Image], str]  # returns the image's URI
 Upload = Callable[[str, bytes], Mapping[str, str]]  # key, content → {"Bucket": …, "Key": …}
 
 
-def package(
-    template: Mapping[str, Any], folder: Path, build: BuildImage, upload: Upload
-) -> dict[str, Any]:
+def package(template: Mapping[str, Any], folder: Path, build: BuildImage, upload: Upload) -> dict[str, Any]:
     """Return the template with image URIs and places in S3 instead of local paths.
 
     ``folder`` is the template's: local paths are relative to it. Raises TemplateError.

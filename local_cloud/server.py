@@ -50,11 +50,29 @@ def run(options: ServerOptions) -> None:
     directory = StateDirectory(options.state.resolve())
     try:
         _log_to(directory.path / LOG_FILE)
-        listener = socket.create_server((_HOST, options.port), backlog=512)
+        listener = _listen(options.port, directory.path / "port")
         emulator.prepare(directory.path, listener.getsockname()[1])
         asyncio.run(_serve(options, directory, listener))
     finally:
         directory.release()
+
+
+def _listen(port: int, kept: Path) -> socket.socket:
+    """Open the port; without one given, that of the state directory's previous cloud if it is free.
+
+    URLs of queues and of the stack's outputs hold the port, so a restarted cloud is best found where it was.
+    """
+    wanted = [port] if port else [int(kept.read_text()), 0] if kept.is_file() else [0]
+    for number in wanted:
+        try:
+            listener = socket.create_server((_HOST, number), backlog=512)
+        except OSError:
+            if number == wanted[-1]:
+                raise
+        else:
+            kept.write_text(str(listener.getsockname()[1]))
+            return listener
+    raise AssertionError("unreachable")
 
 
 async def _serve(options: ServerOptions, directory: StateDirectory, listener: socket.socket) -> None:

@@ -114,7 +114,6 @@ class Services:
         service.on_state_change(_put_state_change)
         return service
 
-
     def _make_lambda_runtime(self) -> LambdaRuntime:
         from local_cloud.lambda_runtime import LambdaRuntime, install
         from local_cloud.lambda_runtime.logs import write_logs
@@ -158,9 +157,7 @@ class Services:
 def late_handler(service: Once[Any], handler_of: Callable[[Any], Handler]) -> Handler:
     """Return a handler that makes its service off the event loop at the first request."""
 
-    async def handler(
-        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
-    ) -> Response:
+    async def handler(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Response:
         made = service.made or await asyncio.to_thread(service)
         return await handler_of(made)(method, path, headers, body, query)
 
@@ -201,4 +198,3 @@ def _milliseconds(value: object) -> int:
     if isinstance(value, datetime):
         return round(value.timestamp() * 1000)
     raise TypeError(f"{type(value).__name__} does not go into an event")
-

@@ -47,7 +47,7 @@ def execute(given: argparse.Namespace) -> int:
     if given.weeks is not None and given.weeks < 1:
         raise UsageError(f"--weeks {given.weeks}: expected a whole number of at least 1.")
     live = clouds.find(settings.up_folder) if given.weeks is None else None
-    folder = live.folder if live else _new_folder(settings.state / "runs")
+    folder = live.folder if live else new_folder(settings.state / "runs")
     shown = board(to_stderr=given.json)
     try:
         with contextlib.ExitStack() as ending:
@@ -109,7 +109,7 @@ def _weeks(ready: prepare.Ready, shown: Board, count: int) -> _Outcome:
     return _Outcome(text, found.model_dump(mode="json"), FAILURE if found.failure else 0)
 
 
-def _new_folder(runs: Path) -> Path:
+def new_folder(runs: Path) -> Path:
     """A folder for this run, named by the time; of the older ones the last few are kept, and those in use."""
     runs.mkdir(parents=True, exist_ok=True)
     older = sorted(path for path in runs.iterdir() if path.is_dir())

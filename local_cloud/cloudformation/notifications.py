@@ -103,10 +103,11 @@ def alarm_handlers(handlers: Handlers) -> Handlers:
 
 
 def _unconfirm_email(topic: dict[str, Any]) -> None:
-    """An e-mail subscription waits for its reader to confirm it; nobody is written to here, so it stays pending."""
+    """Let a new e-mail subscription wait for its reader; nobody is written to here, so it keeps waiting."""
     for subscription in topic["subscriptions"]:
-        if subscription["protocol"].startswith("email"):
+        if subscription["protocol"].startswith("email") and "PendingConfirmation" not in subscription["attributes"]:
             subscription["confirmed"] = False
+            subscription["attributes"]["PendingConfirmation"] = "true"
 
 
 def _default_topic_policy(arn: str) -> str:

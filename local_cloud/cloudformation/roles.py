@@ -45,8 +45,9 @@ def policy_handlers(handlers: Handlers) -> Handlers:
     """Return handlers that refuse a malformed policy document."""
 
     def check(properties: Properties) -> None:
-        check_document(properties.get("PolicyName") or properties.get("ManagedPolicyName") or "?",
-                       properties.get("PolicyDocument"))
+        check_document(
+            properties.get("PolicyName") or properties.get("ManagedPolicyName") or "?", properties.get("PolicyDocument")
+        )
 
     return with_checks(handlers, before=check)
 

@@ -17,9 +17,7 @@ def secret_handlers(handlers: Handlers) -> Handlers:
 
     def create(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
         if properties.get("Name") in secretsmanager._secrets:
-            raise ValueError(
-                f"The secret {properties['Name']} already exists: delete it, or choose another Name"
-            )
+            raise ValueError(f"The secret {properties['Name']} already exists: delete it, or choose another Name")
         name, attributes = handlers["create"](logical_id, properties, stack_name)
         if "SecretString" not in properties and "GenerateSecretString" not in properties:
             secretsmanager._secrets[name]["Versions"].clear()

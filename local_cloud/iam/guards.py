@@ -24,9 +24,7 @@ Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[
 def guard_sagemaker(handler: Handler) -> Handler:
     """Check the permissions a request needs beside that of its own action, ``iam:PassRole`` among them."""
 
-    async def guarded(
-        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
-    ) -> Response:
+    async def guarded(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Response:
         caller = request_caller_arn(headers, query)
         try:
             for needed in permissions(get_region(), get_account_id(), path, headers, body)[1:]:
@@ -41,9 +39,7 @@ def guard_sagemaker(handler: Handler) -> Handler:
 def guard_states(handler: Handler) -> Handler:
     """Check the role that a state machine's creator passes to Step Functions, then call the handler."""
 
-    async def guarded(
-        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
-    ) -> Response:
+    async def guarded(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Response:
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
         if operation in ("CreateStateMachine", "UpdateStateMachine"):
             try:

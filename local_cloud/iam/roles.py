@@ -84,9 +84,7 @@ def check_pass_role(principal_arn: str, role_arn: str, *, service: str) -> None:
     check_allowed(principal_arn, "iam:PassRole", role_arn, {"iam:PassedToService": service})
 
 
-def check_allowed(
-    principal: str, action: str, resource_arn: str, context: Mapping[str, object] | None = None
-) -> None:
+def check_allowed(principal: str, action: str, resource_arn: str, context: Mapping[str, object] | None = None) -> None:
     """Raise AccessDeniedError, in AWS's words, unless ``is_allowed``; an access key ID stands for its principal."""
     principal_arn = principal if principal.startswith("arn:") else _principal_of(principal)
     decision = _decide(principal_arn, action, resource_arn, context)
@@ -102,9 +100,7 @@ def check_allowed(
     )
 
 
-def is_allowed(
-    principal_arn: str, action: str, resource_arn: str, context: Mapping[str, object] | None = None
-) -> bool:
+def is_allowed(principal_arn: str, action: str, resource_arn: str, context: Mapping[str, object] | None = None) -> bool:
     """Whether the identity policies of a principal allow an action on a resource.
 
     The principal is the account's root, a user, a role or a session of a role. ``context`` holds condition keys of

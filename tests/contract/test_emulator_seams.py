@@ -23,9 +23,10 @@ def _used(path: Path) -> Iterator[str]:
             for name in node.names:
                 modules[name.asname or name.name] = f"{below}.{name.name}".lstrip(".")
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
-            if node.attr.startswith("_"):
-                yield f"{modules[node.value.id]}.{node.attr}"
+        if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr.startswith("_")):
+            continue
+        if node.value.id in modules:
+            yield f"{modules[node.value.id]}.{node.attr}"
 
 
 def test_every_seam_is_there() -> None:

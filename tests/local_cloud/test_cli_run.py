@@ -156,6 +156,22 @@ def test_a_failed_ingestion_is_explained(tmp_path: Path) -> None:
     assert not left(set(), tmp_path)
 
 
+def test_a_failed_state_is_explained(tmp_path: Path) -> None:
+    """A state that fails: exit code 1, its name, error and cause, and the report as far as the run came."""
+    done = treering("run", "--json", "--parameter", "TrainInstanceType=ml.nonsense", state=tmp_path)
+
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert report["outcome"] == "failed"
+    assert report["failure"]["state"] == "Train Random Forest"
+    assert report["failure"]["error"].startswith("SageMaker.")
+    assert "ml.nonsense" in report["failure"]["cause"]
+    assert report["preprocess"]["kept"]
+    assert report["test_endpoint"] is None
+    assert "What to try" in done.stderr
+    assert not left(set(), tmp_path)
+
+
 @pytest.mark.parametrize("reached", ["Local cloud", "Create Run ID", "Train Random Forest"])
 def test_ctrl_c_leaves_nothing_running(reached: str, tmp_path: Path) -> None:
     """Interrupted after any step: exit code 130, one line that says so, and no process is left."""
@@ -296,6 +312,19 @@ def test_logs_are_found_by_state_and_by_function(up: tuple[dict[str, Any], Path]
     assert json.loads(function.stdout.splitlines()[0])["of"] == "ingest"
     assert unknown.returncode == 2
     assert "Preprocess" in unknown.stderr
+
+
+def test_unchanged_data_need_not_be_trained_on_again(up: tuple[dict[str, Any], Path]) -> None:
+    """Where the template says so, a week without new data starts no execution, which is no failure."""
+    _, state = up
+    before = json.loads(treering("status", "--json", state=state).stdout)["executions"]
+
+    done = treering("run", "--json", "--parameter", "RetrainOnUnchangedData=false", state=state)
+
+    after = json.loads(treering("status", "--json", state=state).stdout)["executions"]
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcome"] == "nothing to train on"
+    assert after == before
 
 
 def test_up_twice_keeps_the_cloud(up: tuple[dict[str, Any], Path]) -> None:

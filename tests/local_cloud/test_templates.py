@@ -14,7 +14,8 @@ def test_short_forms_are_read(tmp_path: Path) -> None:
     """As CloudFormation reads them; dates stay text."""
     file = tmp_path / "template.yaml"
     file.write_text(
-        'AWSTemplateFormatVersion: 2010-09-09\nResources:\n  A: {Arn: !GetAtt B.Arn.C, Name: !Ref B, If: !Condition C}\n'
+        "AWSTemplateFormatVersion: 2010-09-09\nResources:\n"
+        "  A: {Arn: !GetAtt B.Arn.C, Name: !Ref B, If: !Condition C}\n"
         "  B: {Text: !Sub '${A}-b', Joined: !Join ['-', [a, !Ref A]]}\n"
     )
 

@@ -63,7 +63,7 @@ def test_a_function_has_its_resource_role_log_group_test_event_and_readme_row(fu
 
 @pytest.mark.parametrize("job", JOBS)
 def test_a_job_has_its_executable_role_state_test_and_readme_row(job: str) -> None:
-    """`sagemaker_jobs/<name>` is started by the executable of that name; all but the endpoint's `serve` have a state."""
+    """`sagemaker_jobs/<name>` is started by the executable of its name; all but the endpoint's `serve` have a state."""
     executable = ROOT / "sagemaker_jobs" / "bin" / job
 
     assert os.access(executable, os.X_OK)

@@ -36,14 +36,19 @@ def read(definition: str | Mapping[str, Any], *, or_yaml: bool) -> dict[str, Any
 
 def _read_yaml(text: str) -> Any:
     try:
-        for event in yaml.parse(text, yaml.SafeLoader):
-            # Users report that CloudFormation's reader takes an alias for a string, which the service then refuses.
-            if isinstance(event, yaml.AliasEvent):
-                reason = f"the YAML alias *{event.anchor} in line {event.start_mark.line + 1} is not resolved by AWS"
-                raise invalid_definition([Diagnostic("SCHEMA_VALIDATION_FAILED", f"{reason}; write out what it stands for")])
+        alias = next((event for event in yaml.parse(text) if isinstance(event, yaml.AliasEvent)), None)
+        if alias is not None:
+            raise _alias(alias)
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise _unreadable(f"it is neither JSON nor YAML: {error}") from error
+
+
+def _alias(alias: yaml.AliasEvent) -> Exception:
+    """Users report that CloudFormation hands an alias on as a string, which the service then refuses."""
+    line = f" in line {alias.start_mark.line + 1}" if alias.start_mark else ""
+    reason = f"the YAML alias *{alias.anchor}{line} is not resolved by AWS; write out what it stands for"
+    return invalid_definition([Diagnostic("SCHEMA_VALIDATION_FAILED", reason)])
 
 
 def _unreadable(reason: str) -> Exception:

@@ -13,6 +13,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from local_cloud.deploy import deploy
 from local_cloud.process import CloudNotStartedError, start_cloud
 from local_cloud.state_directory import read_cloud
 
@@ -139,3 +140,72 @@ def test_a_stopped_cloud_starts_again_with_what_it_had(tmp_path: Path) -> None:
 
     assert [path.read_bytes() for path in on_disk] == [b"2"]
     assert (body, len(versions), secret["SecretString"], role) == (b"2", 2, "token", "kept")
+
+
+def _descendants(pid: int) -> set[int]:
+    found: set[int] = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            child = int(path.parent.name)
+            found |= {child} | _descendants(child)
+    return found
+
+
+def _running(pids: set[int]) -> set[int]:
+    states = {}
+    for pid in pids:
+        try:
+            states[pid] = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+    return {pid for pid, state in states.items() if state not in "ZX"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_that_a_cloud_started_outlives_it(tmp_path: Path, number: int) -> None:
+    """A running job ends with its cloud, also when the cloud is killed; the stack is there again after a restart."""
+    template = Path(__file__).parent / "application" / "template.yaml"
+    cloud = start_cloud(tmp_path)
+    deployed = deploy(template, cloud.file, tmp_path, stack_name="sample")
+    sagemaker = boto3.client(
+        "sagemaker",
+        endpoint_url=cloud.file.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    sagemaker.create_processing_job(
+        ProcessingJobName="sleeper",
+        RoleArn=deployed.outputs["JobRoleArn"],
+        AppSpecification={
+            "ImageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/keepfunction:keep",
+            "ContainerEntrypoint": ["sleep", "300"],
+        },
+        ProcessingResources={
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.t3.medium", "VolumeSizeInGB": 1}
+        },
+    )
+    deadline = time.monotonic() + 30
+    while not (children := _descendants(cloud.file.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert cloud.process is not None
+    cloud.process.send_signal(number)
+    cloud.process.wait()
+    while _running(children) and time.monotonic() < deadline + 30:
+        time.sleep(0.05)
+    left = _running(children)
+    again = start_cloud(tmp_path)
+    try:
+        redeployed = deploy(template, again.file, tmp_path, stack_name="sample")
+    finally:
+        again.stop()
+
+    assert children
+    assert left == set()
+    if number == signal.SIGTERM:  # a killed cloud has what it had saved ten seconds before
+        assert not redeployed.changed
+        assert redeployed.outputs == deployed.outputs

@@ -110,6 +110,15 @@ def test_a_service_that_is_left_out_says_so(cloud) -> None:
         cloud.client("dynamodb").list_tables()
 
 
+def test_a_web_page_gets_no_answer(cloud) -> None:
+    """A browser says where a request comes from; no page may act as administrator here."""
+    request = urllib.request.Request(f"{cloud.endpoint}/_local_cloud/health", headers={"Origin": "https://example.com"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+
+    assert refused.value.code == 403
+
+
 def test_an_unknown_path_of_the_cloud_lists_the_known_ones(cloud) -> None:
     """So that a person who mistyped one finds it."""
     with pytest.raises(urllib.error.HTTPError) as refused:

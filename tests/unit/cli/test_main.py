@@ -26,6 +26,7 @@ def test_every_command_explains_itself_with_examples(command: str, capsys: pytes
         ["no-such-command"],
         ["run", "--no-such-option"],
         ["run", "--parameter", "NoEqualsSign"],
+        ["run", "--parameter", "NoSuchParameter=1"],
         ["run", "--source", "nowhere.zip"],
         ["run", "--weeks", "0"],
         ["run", "--template", "nowhere.yaml"],
