@@ -89,6 +89,7 @@ def run(work: Callable[[Job], str], job: Job) -> int:
 def main(work: Callable[[Job], str], job: Job | None = None) -> None:
     """Body of a job's program: run the `work` under /opt/ml and exit."""
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found credentials at every start
     signal.signal(signal.SIGTERM, _stop)
     sys.exit(run(work, job or Job()))
 

@@ -57,7 +57,9 @@ def environment_variables(
         "HOME": _HOME,
         "TZ": ":UTC",
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
-        "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",  # nobody listens: traces are not recorded
+        "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
+        # Traces are not recorded, and the emulator passes no trace header on: the SDK would warn at every call.
+        "AWS_XRAY_SDK_ENABLED": "false",
         **function.variables,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
