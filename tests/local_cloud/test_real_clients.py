@@ -1,0 +1,151 @@
+"""Clients that know nothing of this project, talking to a cloud that `treering up` started."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.local_cloud.test_cli_run import CASE, treering
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A cloud in which one weekly run ended, with a queue that hears what people are told."""
+    state = tmp_path_factory.mktemp("clients")
+    try:
+        up = treering("up", "--json", state=state)
+        assert up.returncode == 0, up.stdout + up.stderr
+        started: dict[str, Any] = json.loads(up.stdout)
+        session = session_of(started)
+        queue = session.client("sqs").create_queue(QueueName="people")["QueueUrl"]
+        queue_arn = "arn:aws:sqs:us-east-1:000000000000:people"
+        topic = output(session, "OutcomeTopicArn")
+        session.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "sns.amazonaws.com"},
+                    "Action": "sqs:SendMessage",
+                    "Resource": queue_arn,
+                }
+            ],
+        }
+        session.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+        run = treering("run", "--json", state=state)
+        assert run.returncode == 0, run.stdout + run.stderr
+        yield {"up": started, "report": json.loads(run.stdout), "queue": queue}
+    finally:
+        treering("down", state=state)
+
+
+class Session(boto3.Session):
+    """A session whose clients go to the cloud."""
+
+    endpoint = ""
+
+    def client(self, name: str, **keywords: Any) -> Any:  # type: ignore[override]
+        """Make a client of the local cloud."""
+        return super().client(name, endpoint_url=self.endpoint, **keywords)
+
+
+def session_of(up: dict[str, Any]) -> Session:
+    """The session that `treering up` told of."""
+    environment = up["environment"]
+    session = Session(
+        environment["AWS_ACCESS_KEY_ID"],
+        environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=environment["AWS_DEFAULT_REGION"],
+    )
+    session.endpoint = environment["AWS_ENDPOINT_URL"]
+    return session
+
+
+def output(session: Session, name: str) -> str:
+    """An output of the stack."""
+    (stack,) = session.client("cloudformation").describe_stacks()["Stacks"]
+    return next(o["OutputValue"] for o in stack["Outputs"] if o["OutputKey"] == name)
+
+
+def test_the_history_is_what_get_execution_history_gives(cloud: dict[str, Any]) -> None:
+    """A paginator reads events in order, each with its predecessor, from the start to the success."""
+    states = session_of(cloud["up"]).client("stepfunctions")
+    machine = output(session_of(cloud["up"]), "StateMachineArn")
+    (execution,) = states.list_executions(stateMachineArn=machine)["executions"]
+    pages = states.get_paginator("get_execution_history").paginate(
+        executionArn=execution["executionArn"], PaginationConfig={"PageSize": 10}
+    )
+    events = [event for page in pages for event in page["events"]]
+
+    assert [event["id"] for event in events] == list(range(1, len(events) + 1))
+    assert events[0]["type"] == "ExecutionStarted"
+    assert events[-1]["type"] == "ExecutionSucceeded"
+    assert {e["stateEnteredEventDetails"]["name"] for e in events if e["type"] == "TaskStateEntered"} == {
+        state["name"] for state in cloud["report"]["states"]
+    }
+
+
+def test_people_are_told_once(cloud: dict[str, Any]) -> None:
+    """One message arrives at the subscriber, with outcome, run and where the report lies."""
+    sqs = session_of(cloud["up"]).client("sqs")
+    messages = sqs.receive_message(QueueUrl=cloud["queue"], MaxNumberOfMessages=10).get("Messages", [])
+    told = [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+
+    assert [message["outcome"] for message in told] == ["succeeded"]
+    bucket, _, key = told[0]["report_uri"].removeprefix("s3://").partition("/")
+    report = session_of(cloud["up"]).client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    assert json.loads(report)["run_id"] == told[0]["run_id"]
+
+
+def test_the_jobs_waiters_and_metrics_are_there(cloud: dict[str, Any]) -> None:
+    """boto3's waiters see the jobs completed, and the training job has the metrics its definitions name."""
+    sagemaker = session_of(cloud["up"]).client("sagemaker")
+    (summary,) = sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    sagemaker.get_waiter("training_job_completed_or_stopped").wait(
+        TrainingJobName=summary["TrainingJobName"], WaiterConfig={"Delay": 1, "MaxAttempts": 2}
+    )
+    job = sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
+
+    assert {metric["MetricName"] for metric in job["FinalMetricDataList"]} == {
+        "validation:mse",
+        "validation:rmse",
+        "validation:mae",
+        "validation:r2",
+        "validation:rmse_log",
+    }
+
+
+def test_the_typed_sagemaker_client_describes_and_invokes_the_endpoint(
+    cloud: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """AWS's own typed client finds the endpoint in service, and gets predictions for raw rows."""
+    for name, value in cloud["up"]["environment"].items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOME", str(tmp_path))  # it writes its settings there
+    from sagemaker.core.resources import Endpoint
+
+    endpoint = Endpoint.get(output(session_of(cloud["up"]), "EndpointName"), region="us-east-1")
+    row = dict.fromkeys(CASE.columns.category, "NA") | dict.fromkeys((*CASE.columns.integer, *CASE.columns.number), 1)
+    answer = endpoint.invoke(body=json.dumps([row]), content_type="application/json", accept="application/json")
+
+    assert endpoint.endpoint_status == "InService"
+    assert len(json.loads(answer.body.read())["predictions"]) == 1
+
+
+def test_a_bad_request_reaches_the_caller_with_its_reason(cloud: dict[str, Any]) -> None:
+    """InvokeEndpoint gives AWS's ModelError, with the container's status and what was wrong where."""
+    runtime = session_of(cloud["up"]).client("sagemaker-runtime")
+    name = output(session_of(cloud["up"]), "EndpointName")
+    with pytest.raises(ClientError) as refused:
+        runtime.invoke_endpoint(EndpointName=name, ContentType="application/json", Body=b'[{"nothing": 1}]')
+
+    assert refused.value.response["Error"]["Code"] == "ModelError"
+    assert refused.value.response["OriginalStatusCode"] == 400
+    assert "error" in refused.value.response["OriginalMessage"]
