@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 
 from local_cloud.deploy import Deployment, Progress, deploy
-from local_cloud.process import RunningCloud, start_cloud
+from tests.local_cloud.cloud_process import RunningCloud, start_cloud
 
 APPLICATION = Path(__file__).parent / "application"
 

@@ -14,8 +14,8 @@ import boto3
 import pytest
 
 from local_cloud.deploy import deploy
-from local_cloud.process import CloudNotStartedError, start_cloud
 from local_cloud.state_directory import read_cloud
+from tests.local_cloud.cloud_process import CloudNotStartedError, start_cloud
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -89,7 +89,7 @@ def test_what_a_killed_cloud_left_is_replaced(tmp_path: Path) -> None:
 def test_an_ephemeral_cloud_ends_with_its_parent(tmp_path: Path, number: int) -> None:
     """Even when the parent is killed and can say nothing."""
     program = (
-        "import sys, time; from pathlib import Path; from local_cloud.process import start_cloud\n"
+        "import sys, time; from pathlib import Path; from tests.local_cloud.cloud_process import start_cloud\n"
         "print(start_cloud(Path(sys.argv[1])).file.endpoint, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen(

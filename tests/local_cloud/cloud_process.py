@@ -13,7 +13,7 @@ from pathlib import Path
 
 from local_cloud.state_directory import LOG_FILE, CloudFile, read_cloud
 
-_CHECKOUT = Path(__file__).resolve().parent.parent
+_CHECKOUT = Path(__file__).resolve().parents[2]
 _LAST_LINES = 15
 
 
