@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -163,3 +164,8 @@ def step(board: Board, name: str) -> Iterator[Callable[[str], None]]:
     finally:
         row.status, row.seconds = status, time.monotonic() - row.started
         board.show(name, row)
+
+
+def shown(path: Path) -> str:
+    """A path as a person standing in the working directory would type it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

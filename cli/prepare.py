@@ -9,7 +9,7 @@ from cli import cloud as clouds
 from cli import interrupts, source, stack
 from cli.cloud import Cloud
 from cli.data_source import READY_FILE
-from cli.display import Board, step
+from cli.display import Board, shown, step
 from cli.errors import CommandError
 from cli.source import DataSource
 from cli.stack import Stack
@@ -179,7 +179,6 @@ def _deploy(cloud: Cloud, settings: Settings, data: DataSource, board: Board, sa
 
 
 def _without_effect(findings: tuple[str, ...], file: Path) -> str:
-    """Write down what the local cloud accepts without doing it, and say it in short: each reason once."""
+    """Write down what the local cloud accepts without doing it, and say where."""
     file.write_text("".join(f"{finding}\n" for finding in findings), "utf-8")
-    reasons = dict.fromkeys(finding.partition(": ")[2] for finding in findings)
-    return f"Not done by the local cloud ({len(findings)} properties, see {file.name}): {'. '.join(reasons)}."
+    return f"{len(findings)} properties of the template have no effect here (such as X-Ray traces), see {shown(file)}"

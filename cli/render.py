@@ -1,5 +1,8 @@
 """Reports as text for a person: lines of at most about 120 columns, the same on a terminal and in a file."""
 
+from pathlib import Path
+
+from cli.display import shown
 from cli.replay import Replay
 from cli.report import FailureReport, RunReport
 from treering import keys
@@ -22,8 +25,8 @@ def run(report: RunReport) -> str:
 def failure(report: FailureReport) -> str:
     """Why a run failed, the last lines of its log, and what to try."""
     cause = report.cause or "no cause was given"
-    shown = cause if len(cause) <= CAUSE_LENGTH else f"{cause[:CAUSE_LENGTH]}… ({len(cause):,} characters)"
-    lines = [f"{report.state} failed: {report.error}", "", *(f"    {line}" for line in shown.splitlines())]
+    short = cause if len(cause) <= CAUSE_LENGTH else f"{cause[:CAUSE_LENGTH]}… ({len(cause):,} characters)"
+    lines = [f"{report.state} failed: {report.error}", "", *(f"    {line}" for line in short.splitlines())]
     if report.log:
         lines += ["", "Last lines of its log:", *(f"    {line}" for line in report.log)]
     if report.hint:
@@ -125,7 +128,7 @@ def _seconds(report: RunReport) -> list[str]:
 def _artefacts(report: RunReport) -> list[str]:
     lines = [f"{artefact.what:<25}{artefact.uri}" for artefact in report.artefacts]
     if report.bucket_path:
-        lines.append(f"{'bucket on this machine':<25}{report.bucket_path}")
+        lines.append(f"{'bucket on this machine':<25}{shown(Path(report.bucket_path))}")
     return [_entry("" if index else "Artefacts", line) for index, line in enumerate(lines)]
 
 
