@@ -55,7 +55,7 @@ def _kept(cloud: Cloud, log: list[str]) -> Path | None:
 def _hint(error: str, log: Path | None) -> str:
     again = "correct it (a parameter of the template with --parameter NAME=VALUE) and run again"
     if error == "States.Timeout":
-        advice = "See in the log what took so long; TaskTimeoutSeconds and JobMaxRuntimeInSeconds are parameters."
+        advice = "See in the log what took so long; JobMaxRuntimeInSeconds is a parameter."
     elif error == "CredentialsError":
         advice = "Check the data source's credentials (for --source kaggle: KAGGLE_API_TOKEN or ~/.kaggle/kaggle.json)."
     elif error == "TransientError":

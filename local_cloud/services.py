@@ -20,7 +20,7 @@ from ministack.services import lambda_svc
 from local_cloud.alarms import publish_execution_metric
 from local_cloud.emulator import ACCOUNT_ID, ADMINISTRATOR, REGION
 from local_cloud.event_targets import put_event
-from local_cloud.iam import RoleNotAssumableError, credentials_for_role, is_allowed
+from local_cloud.iam import AccessDeniedError, RoleNotAssumableError, check_allowed, credentials_for_role, is_allowed
 from local_cloud.iam.guards import Handler, Response, guard_sagemaker, guard_states
 from local_cloud.images import ImageNotFoundError, ImageRegistry, ImageSpec
 from local_cloud.job_changes import JobChanges
@@ -101,10 +101,18 @@ class Services:
             except RoleNotAssumableError as refused:
                 raise sagemaker.RoleNotAssumableError(str(refused)) from None
 
+        def denial(access_key_id: str, action: str, resource_arn: str) -> str | None:
+            try:
+                check_allowed(access_key_id, action, resource_arn)
+            except AccessDeniedError as denied:
+                return str(denied)
+            return None
+
         environment = sagemaker.SageMakerEnvironment(
             endpoint_url=lambda: self._place.endpoint,
             credentials_for_role=credentials,
             resolve_image=self.resolve_image,
+            denial=denial,
             state_dir=self._place.state,
             region=REGION,
             account_id=ACCOUNT_ID,

@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import yaml
 from ministack.services import s3
 from ministack.services.cloudformation import provisioners
 
 from local_cloud.cloudformation.handlers import Handlers, Properties, Provisioned
+from local_cloud.step_functions.definition.reading import read_yaml
 
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 
@@ -87,9 +87,14 @@ def _settings(properties: Properties) -> dict[str, Any]:
 def definition_of(properties: Properties) -> str:
     """Return the definition as JSON text: fetched from S3 if need be, YAML read, substitutions made.
 
-    Raises ValueError for a missing object, unreadable text and a ``${placeholder}`` that nothing substitutes.
+    The order is that of CloudFormation's own handler (aws-cloudformation-resource-providers-stepfunctions): YAML
+    becomes JSON first, and ``${name}`` is substituted in that text. So what is substituted into YAML is always text,
+    quoted or not, while JSON may hold ``"TimeoutSeconds": ${Seconds}``. Raises ValueError for a missing object,
+    unreadable text and a ``${placeholder}`` that nothing substitutes.
     """
     text = _definition_text(properties)
+    if not text.lstrip().startswith("{"):
+        text = json.dumps(read_yaml(text))
     for name, value in (properties.get("DefinitionSubstitutions") or {}).items():
         text = text.replace("${" + name + "}", str(value).lower() if isinstance(value, bool) else str(value))
     left = sorted(set(_PLACEHOLDER.findall(text)))
@@ -98,9 +103,9 @@ def definition_of(properties: Properties) -> str:
             f"the definition has placeholders that DefinitionSubstitutions does not name: {', '.join(left)}"
         )
     try:
-        definition = yaml.safe_load(text)  # JSON is YAML
-    except yaml.YAMLError as error:
-        raise ValueError(f"the definition is neither JSON nor YAML: {error}") from None
+        definition = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"the definition is not JSON once its placeholders are filled: {error}") from None
     if not isinstance(definition, dict):
         raise ValueError("the definition is not an object with StartAt and States")
     return json.dumps(definition)

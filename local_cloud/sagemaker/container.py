@@ -1,5 +1,6 @@
 """Runs a program as SageMaker runs a container: image, role, `/opt/ml`, log."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,9 @@ from local_cloud.sagemaker.errors import JobFailedError
 from local_cloud.sandbox import Mount, ProgramNotFoundError, Sandboxed, SandboxError, spawn
 
 _GIBIBYTE = 1 << 30
+_ECR_IMAGE = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)")
+# "SageMaker AI roles": what the execution role needs to pull an image
+_PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Container:
         In AWS a container's disk is writable and lost afterwards. Here its disk is this machine's, so only `/opt/ml`,
         `/tmp`, `/root` and `/dev/shm` (each the container's own) can be written to.
         """
+        self._require_pull(cloud)
         tmp = self.directory / "tmp"
         tmp.mkdir(parents=True, exist_ok=True)
         try:
@@ -60,6 +65,18 @@ class Container:
             raise JobFailedError(f"ClientError: {error}") from error
         except SandboxError as error:
             raise JobFailedError(f"InternalServerError: {error}") from error
+
+    def _require_pull(self, cloud: SageMakerEnvironment) -> None:
+        """Raises JobFailedError where the role may not pull the image, as no container starts then in AWS."""
+        found = _ECR_IMAGE.match(self.image.uri)
+        if found is None:
+            return
+        repository = f"arn:aws:ecr:{found['region']}:{found['account']}:repository/{found['repository']}"
+        needed = [("ecr:GetAuthorizationToken", "*"), *((action, repository) for action in _PULL_ACTIONS)]
+        for action, resource in needed:
+            denied = cloud.denial(self.credentials["AWS_ACCESS_KEY_ID"], action, resource)
+            if denied is not None:
+                raise JobFailedError(f"ClientError: Cannot pull the image {self.image.uri}: {denied}")
 
     def variables(self, cloud: SageMakerEnvironment) -> dict[str, str]:
         """The program's whole environment.

@@ -19,6 +19,10 @@ class ImageSpec(Protocol):
     """How a container image looks from inside."""
 
     @property
+    def uri(self) -> str:
+        """What it is called in its registry."""
+
+    @property
     def mounts(self) -> Sequence[Mount]:
         """The image's files at their paths."""
 
@@ -52,7 +56,8 @@ class SageMakerEnvironment:
     LookupError for an image nobody pushed. `now` is the cloud's clock, with time zone. `hooks` are told of every change
     of state: `hook(kind, description)` with kind `ProcessingJob`, `TrainingJob`, `Model`, `EndpointConfig` or
     `Endpoint` and what Describe… answers; they run on the service's threads. Permissions of callers, `iam:PassRole`
-    among them, are checked before a request gets here.
+    among them, are checked before a request gets here; what a job's own role needs is asked of
+    `denial(access key ID, action, resource ARN)`, which says in AWS's words why not, or None.
     """
 
     endpoint_url: Callable[[], str]
@@ -62,6 +67,7 @@ class SageMakerEnvironment:
     region: str
     account_id: str
     now: Callable[[], datetime] = _now
+    denial: Callable[[str, str, str], str | None] = lambda _key, _action, _resource: None
     hooks: list[StateChangeHook] = field(default_factory=list)
     # StopTrainingJob, StopProcessingJob: "SIGTERM … delays job termination for 120 seconds"
     job_grace_seconds: float = 120.0

@@ -83,8 +83,8 @@ def run(
         seconds.append(clock.monotonic() - started)
         alone.append(float(answer[0]))
     alone, seconds = alone[WARM_UP:], seconds[WARM_UP:]
-    difference = np.abs(live / offline - 1)
-    difference[singles] = np.maximum(difference[singles], np.abs(np.array(alone) / offline[singles] - 1))
+    difference = relative_difference(live, offline)
+    difference[singles] = np.maximum(difference[singles], relative_difference(np.array(alone), offline[singles]))
     worst = int(np.argmax(difference))
     if not difference[worst] <= LARGEST_DIFFERENCE:
         raise EndpointError(
@@ -102,6 +102,11 @@ def run(
             for row in np.linspace(0, len(keys) - 1, min(EXAMPLES, len(keys))).astype(int)
         ),
     )
+
+
+def relative_difference(live: NDArray[np.float64], offline: NDArray[np.float64]) -> NDArray[np.float64]:
+    """|live - offline| / |offline|, one per row; 0 where both are 0."""
+    return np.abs(live - offline) / np.maximum(np.abs(offline), np.finfo(np.float64).tiny)
 
 
 def _batches(rows: int) -> list[range]:

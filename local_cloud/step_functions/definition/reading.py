@@ -28,13 +28,14 @@ def read(definition: str | Mapping[str, Any], *, or_yaml: bool) -> dict[str, Any
     except json.JSONDecodeError as error:
         if not or_yaml:
             raise _unreadable(str(error)) from error
-        parsed = _read_yaml(definition)
+        parsed = read_yaml(definition)
     if not isinstance(parsed, dict):
         raise _unreadable("it is not an object")
     return parsed
 
 
-def _read_yaml(text: str) -> Any:
+def read_yaml(text: str) -> Any:
+    """Read a definition written in YAML; raises InvalidDefinition where it is none, or uses an alias."""
     try:
         alias = next((event for event in yaml.parse(text) if isinstance(event, yaml.AliasEvent)), None)
         if alias is not None:

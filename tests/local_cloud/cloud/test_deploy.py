@@ -176,3 +176,36 @@ def test_a_role_that_does_not_trust_the_service_stops_the_deployment(cloud, tmp_
         _deploy(cloud, tmp_path, template)
 
     assert failed.value.resource == "Machine"
+
+
+def _machine(text: str) -> dict:
+    """A template with one state machine whose definition gets the number of seconds substituted."""
+    properties = {"DefinitionString": text, "DefinitionSubstitutions": {"Seconds": 5}, "RoleArn": ROLE}
+    return {"Resources": {"Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}}}
+
+
+@pytest.mark.parametrize(
+    ("definition", "reason"),
+    [
+        ("StartAt: A\nStates:\n  A:\n    Type: Wait\n    Seconds: ${Seconds}\n    End: true\n", "Seconds"),
+        ("StartAt: A\nStates:\n  A: &same {Type: Pass, Next: B}\n  B: *same\n", r"YAML alias \*same"),
+    ],
+)
+def test_what_aws_makes_of_a_yaml_definition_is_refused_as_there(
+    cloud, tmp_path: Path, definition: str, reason: str
+) -> None:
+    """CloudFormation turns YAML into JSON before it substitutes, so a number becomes text; aliases stay unresolved."""
+    with pytest.raises(DeploymentError, match=reason):
+        _deploy(cloud, tmp_path, _machine(definition))
+
+
+def test_a_definition_in_json_may_have_a_number_substituted(cloud, tmp_path: Path) -> None:
+    """JSON is substituted as the text it is."""
+    definition = '{"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": ${Seconds}, "End": true}}}'
+    template = _machine(definition)
+    trusted = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = {"Version": "2012-10-17", "Statement": [trusted]}
+    template["Resources"]["Role"] = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}}
+    template["Resources"]["Machine"]["Properties"]["RoleArn"] = {"Fn::GetAtt": ["Role", "Arn"]}
+
+    assert _deploy(cloud, tmp_path, template).changed

@@ -189,3 +189,20 @@ def test_starting_an_execution_needs_permission_on_the_state_machine(cloud, as_r
 
     assert f"states:StartExecution on resource: {machine}" in started.response["Error"]["Message"]
     assert f"iam:PassRole on resource: {role}" in created.response["Error"]["Message"]
+
+
+def test_a_job_whose_role_may_not_pull_its_image_fails(cloud) -> None:
+    """As in AWS no container starts; the reason names action and repository."""
+    sagemaker, iam, name = cloud.client("sagemaker"), cloud.client("iam"), f"sample-{uuid.uuid4().hex[:8]}"
+    trusted = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [trusted]})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    sagemaker.create_processing_job(**_job(cloud, name, RoleArn=role))
+    ended = cloud.eventually(
+        lambda: (
+            (job := sagemaker.describe_processing_job(ProcessingJobName=name))["ProcessingJobStatus"] == "Failed"
+            and job
+        )
+    )
+
+    assert "is not authorized to perform: ecr:GetAuthorizationToken" in ended["FailureReason"]

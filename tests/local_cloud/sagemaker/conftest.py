@@ -32,6 +32,7 @@ class Image:
     """An image whose programs are the files of one folder."""
 
     folder: Path
+    uri: str = "000000000000.dkr.ecr.us-east-1.amazonaws.com/programs:1"
     env: dict[str, str] = field(default_factory=lambda: {"PATH": "/opt/program/bin:/usr/bin:/bin"})
     workdir: str = "/opt/program"
     entrypoint: list[str] = field(default_factory=list)
