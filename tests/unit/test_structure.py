@@ -201,3 +201,21 @@ def test_only_the_use_case_knows_a_column(name: str) -> None:
     }
 
     assert not found
+
+
+PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_paths_of_the_docs_exist(page: str) -> None:
+    """Every relative link leads to a file, and every backquoted path of a folder or file of the project is there."""
+    text = (ROOT / page).read_text("utf-8")
+    links = [target.split("#")[0] for target in re.findall(r"\]\(([^)]+)\)", text) if "://" not in target]
+    named = re.findall(
+        r"`((?:functions|sagemaker_jobs|treering|local_cloud|cli|events|tests|docs|\.github)/[\w./-]*)`", text
+    )
+    missing = [link for link in links if link and not ((ROOT / page).parent / link).exists()]
+    missing += [path for path in named if not (ROOT / path).exists()]
+
+    assert not missing
+    assert "<!--" not in text
