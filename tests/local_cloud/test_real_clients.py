@@ -41,7 +41,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         session.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
         run = treering("run", "--json", state=state)
         assert run.returncode == 0, run.stdout + run.stderr
-        yield {"up": started, "report": json.loads(run.stdout), "queue": queue}
+        yield {"up": started, "report": json.loads(run.stdout), "queue": queue, "state": state}
     finally:
         treering("down", state=state)
 
@@ -92,11 +92,18 @@ def test_the_history_is_what_get_execution_history_gives(cloud: dict[str, Any]) 
     }
 
 
-def test_people_are_told_once(cloud: dict[str, Any]) -> None:
-    """One message arrives at the subscriber, with outcome, run and where the report lies."""
+def told_people(cloud: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the subscriber heard since it was last asked."""
     sqs = session_of(cloud["up"]).client("sqs")
     messages = sqs.receive_message(QueueUrl=cloud["queue"], MaxNumberOfMessages=10).get("Messages", [])
-    told = [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+    for message in messages:
+        sqs.delete_message(QueueUrl=cloud["queue"], ReceiptHandle=message["ReceiptHandle"])
+    return [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+
+
+def test_people_are_told_once(cloud: dict[str, Any]) -> None:
+    """One message arrives at the subscriber, with outcome, run and where the report lies."""
+    told = told_people(cloud)
 
     assert [message["outcome"] for message in told] == ["succeeded"]
     bucket, _, key = told[0]["report_uri"].removeprefix("s3://").partition("/")
@@ -149,3 +156,22 @@ def test_a_bad_request_reaches_the_caller_with_its_reason(cloud: dict[str, Any])
     assert refused.value.response["Error"]["Code"] == "ModelError"
     assert refused.value.response["OriginalStatusCode"] == 400
     assert "error" in refused.value.response["OriginalMessage"]
+
+
+def test_people_are_told_of_a_failure_with_state_error_and_cause(cloud: dict[str, Any]) -> None:
+    """A state that fails after its retries is named, once, and the execution ends with the same error and cause."""
+    run = treering("run", "--json", "--parameter", "TrainInstanceType=ml.nope.large", state=cloud["state"])
+    states = session_of(cloud["up"]).client("stepfunctions")
+    machine = output(session_of(cloud["up"]), "StateMachineArn")
+    latest = states.list_executions(stateMachineArn=machine)["executions"][0]
+    execution = states.describe_execution(executionArn=latest["executionArn"])
+    heard = told_people(cloud)
+    assert len(heard) == 1, heard
+    told = heard[0]
+
+    assert run.returncode == 1
+    assert (told["outcome"], told["state"]) == ("failed", "Train Random Forest")
+    assert told["error"] == execution["error"] == "SageMaker.AmazonSageMakerException"
+    assert told["cause"] == execution["cause"]
+    assert "ml.nope.large" in told["cause"]
+    assert told["execution"] == execution["executionArn"]
