@@ -72,9 +72,10 @@ class Scheduler:
 
     def move_clock(self, instant: datetime) -> list[Firing]:
         """Move the clock forward and fire what came due between its old and its new time."""
-        self.look()  # what is due up to the old time belongs to the old time
-        self._clock.move_to(instant)
-        return self.look()
+        with self._lock:  # else the scheduler's own look, coming in between, would fire what the caller asks about
+            self._look()  # what is due up to the old time belongs to the old time
+            self._clock.move_to(instant)
+            return self._look()
 
     def set_clock(self, instant: datetime) -> None:
         """Set the clock to any time, firing nothing: schedules count from there."""
@@ -86,21 +87,24 @@ class Scheduler:
     def look(self) -> list[Firing]:
         """Fire every rule that came due since the previous look."""
         with self._lock:
-            now = self._clock.now()
-            firings = []
-            rules = {rule["Arn"]: (account, region, rule) for account, region, rule in _scheduled_rules()}
-            for arn in self._looked_at.keys() - rules.keys():
-                del self._looked_at[arn], self._created[arn]
-            for arn, (account, region, rule) in rules.items():
-                since = self._looked_at.setdefault(arn, now)
-                created = self._created.setdefault(arn, now)
-                self._looked_at[arn] = now
-                due = last_due(rule["ScheduleExpression"], created=created, after=since, until=now)
-                if due is None or rule.get("State") != "ENABLED":
-                    continue
-                firings.append(Firing(rule["Name"], arn, due))
-                self._deliver(account, region, rule, scheduled_event(rule, account, region, due))
-            return firings
+            return self._look()
+
+    def _look(self) -> list[Firing]:
+        now = self._clock.now()
+        firings = []
+        rules = {rule["Arn"]: (account, region, rule) for account, region, rule in _scheduled_rules()}
+        for arn in self._looked_at.keys() - rules.keys():
+            del self._looked_at[arn], self._created[arn]
+        for arn, (account, region, rule) in rules.items():
+            since = self._looked_at.setdefault(arn, now)
+            created = self._created.setdefault(arn, now)
+            self._looked_at[arn] = now
+            due = last_due(rule["ScheduleExpression"], created=created, after=since, until=now)
+            if due is None or rule.get("State") != "ENABLED":
+                continue
+            firings.append(Firing(rule["Name"], arn, due))
+            self._deliver(account, region, rule, scheduled_event(rule, account, region, due))
+        return firings
 
     def _run(self) -> None:
         while not self._stop.wait(_TICK_SECONDS):

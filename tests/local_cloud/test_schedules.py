@@ -1,6 +1,7 @@
 """Schedules fire by the cloud's clock."""
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -136,6 +137,26 @@ class TestScheduler:
 
         assert [to_iso(firing.time) for firing in firings] == ["2027-11-15T06:00:00Z"]
         assert len(delivered) == 1
+
+    def test_who_moves_the_clock_hears_of_the_firing(
+        self, scheduler: Scheduler, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also when the scheduler's own look falls between the moving and the looking."""
+        move_to = clock.move_to
+        looks: list[threading.Thread] = []
+
+        def look_right_after(instant: datetime) -> None:
+            move_to(instant)
+            look = threading.Thread(target=scheduler.look)
+            look.start()
+            look.join(timeout=0.5)
+            looks.append(look)
+
+        monkeypatch.setattr(clock, "move_to", look_right_after)
+        firings = scheduler.move_clock(at("2026-11-24T00:00:00Z"))
+        looks[0].join()
+
+        assert [to_iso(firing.time) for firing in firings] == ["2026-11-23T06:00:00Z"]
 
     def test_a_rule_counts_from_when_it_was_made(self, scheduler: Scheduler, clock: Clock) -> None:
         """Not from before."""
