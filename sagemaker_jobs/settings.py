@@ -28,6 +28,20 @@ class PreprocessSettings(Settings):
     treering_dataset_version: Version
 
 
+class EvaluateSettings(Settings):
+    """Of evaluate. Errors are RMSE on the scale that the model learns."""
+
+    treering_use_case: str
+    treering_run_id: RunId
+    treering_dataset_version: Version
+    endpoint_name: Name
+    model_data_url: S3Uri
+    gate_max_error: float = Field(gt=0)
+    gate_min_r2: float = Field(le=1)
+    gate_max_worsening: float = Field(ge=0)
+    gate_confidence: float = Field(gt=0.5, lt=1)
+
+
 class DeployEndpointSettings(Settings):
     """Of deploy_endpoint."""
 

@@ -224,3 +224,78 @@ class TestEndpointResult(StepResult):
     largest_relative_difference: float  # between the endpoint's predictions and the artefact's own
     latency: Latency
     examples: tuple[ExamplePrediction, ...]
+
+
+class ErrorInterval(Contract):
+    """Difference of two models' errors on the same rows, new minus old, with a bootstrap interval.
+
+    On the scale that the model learns; below 0 the new model is better.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float  # share of the resamples between low and high
+    resamples: int
+
+
+class SegmentErrors(Contract):
+    """Errors on the test rows of one segment: RMSE on the scale that the model learns."""
+
+    column: str
+    level: str
+    rows: int
+    challenger: float
+    champion: float | None
+
+
+class ModelErrors(Contract):
+    """A model's run and its errors on the test split."""
+
+    run_id: RunId
+    model_data_url: S3Uri
+    test: RegressionMetrics
+
+
+class Importance(Contract):
+    """How much the error on the test split grows when a feature's values are shuffled among the rows."""
+
+    name: str
+    increase: float
+
+
+class GateThresholds(Contract):
+    """What the quality gate asks for. Errors are RMSE on the scale that the model learns.
+
+    `max_error`, `min_r2` hold for every model. Against a champion, the difference must be below 0 and the upper end of
+    its interval, at `confidence`, at most `max_worsening`.
+    """
+
+    max_error: float = Field(gt=0)
+    min_r2: float = Field(le=1)
+    max_worsening: float = Field(ge=0)
+    confidence: float = Field(gt=0.5, lt=1)
+
+
+class Verdict(StepResult):
+    """What the quality gate says, small enough for a state's input (`verdict.json`)."""
+
+    passed: bool
+    reasons: tuple[str, ...]  # one sentence each, with numbers; why it passed or why it did not
+    summary: str  # the reasons as one text, for a notification
+    first_model: bool  # no model in service to compare with
+    error: float  # RMSE on the scale that the model learns
+    champion_error: float | None
+    difference: ErrorInterval | None
+
+
+class EvaluateResult(StepResult):
+    """Result of evaluate: the new model (challenger) and the one in service (champion) on the same test split."""
+
+    thresholds: GateThresholds
+    verdict: Verdict
+    challenger: ModelErrors
+    champion: ModelErrors | None
+    champion_note: str | None  # why a champion in service could not be compared
+    segments: tuple[SegmentErrors, ...]
+    importance: tuple[Importance, ...]  # the most important first

@@ -15,7 +15,7 @@ from typing import Literal
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
-Stage = Literal["preprocess", "train", "deploy_endpoint", "test_endpoint"]
+Stage = Literal["preprocess", "train", "evaluate", "deploy_endpoint", "test_endpoint"]
 MANIFEST = "manifest.json"
 RESULT = "result.json"
 

@@ -101,6 +101,27 @@ class Model(_Model):
     random_state: int
 
 
+class Segment(_Model):
+    """A column whose values part the test rows: by level, or by the ranges between `edges`."""
+
+    column: str
+    edges: tuple[float, ...] = ()  # ascending; a number below the first, between two, from the last up
+    thousands: bool = True  # whether people write these numbers with separators (a year is written without)
+    minimum_rows: int = Field(default=20, ge=1)  # of a level to be shown alone
+
+    @model_validator(mode="after")
+    def _edges_ascend(self) -> Self:
+        if list(self.edges) != sorted(set(self.edges)):
+            raise ValueError(f"edges of {self.column} must ascend, got {list(self.edges)}")
+        return self
+
+
+class Evaluation(_Model):
+    """How a model's errors are looked at."""
+
+    segments: tuple[Segment, ...] = ()
+
+
 class Feed(_Model):
     """The same data without Kaggle, for the local cloud: a public data set, renamed to the competition's columns."""
 
@@ -124,6 +145,7 @@ class UseCase(_Model):
     columns: Columns
     features: Features
     model: Model
+    evaluation: Evaluation = Evaluation()
     feed: Feed | None = None
 
     @property
@@ -143,6 +165,11 @@ class UseCase(_Model):
         )
         if unknown:
             raise ValueError(f"missing_means_none names categories, sums name numbers; not such columns: {unknown}")
+        numbers = {self.target.column, *columns.integer, *columns.number}
+        for segment in self.evaluation.segments:
+            if segment.column not in (numbers if segment.edges else {*columns.category, *columns.integer}):
+                kind = "number columns or the target" if segment.edges else "categories or integer columns"
+                raise ValueError(f"the segment {segment.column} is not one of the {kind}")
         return self
 
 

@@ -50,6 +50,12 @@ class Bucket:
         with translated(f"read {self._uri(key)}", "Check that the object is there."):
             return self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
 
+    def download(self, key: str, path: Path) -> None:
+        """Write the object `key` to the file `path`, as a stream. Raises ConfigurationError where there is none."""
+        with translated(f"read {self._uri(key)}", "Check that the object is there."), path.open("wb") as file:
+            for chunk in self._client.get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(1024**2):
+                file.write(chunk)
+
     def create(self, key: str, body: bytes) -> bool:
         """Write the object `key` unless it exists; says whether it was written. Never overwrites (`If-None-Match`)."""
         with translated(f"write {self._uri(key)}", _ADVICE):

@@ -1,0 +1,38 @@
+"""The quality gate: whether a model may go on to users, and why, in sentences with numbers."""
+
+from treering.contracts import ErrorInterval, GateThresholds, RegressionMetrics
+
+
+def judge(
+    thresholds: GateThresholds, test: RegressionMetrics, difference: ErrorInterval | None, champion: str | None
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether the model passes, and the reasons: all that speak against it, or all that it fulfils.
+
+    `difference` is that to the model in service, of run `champion`; none where there is no model to compare with: then
+    only the absolute thresholds count.
+    """
+    scale = "RMSE of the logarithm" if test.rmse_log is not None else "RMSE"
+    error = test.mse**0.5
+    checks = [
+        (
+            error <= thresholds.max_error,
+            f"The {scale} on {test.rows:,} test rows is {error:.4f}; at most {thresholds.max_error:g} is allowed.",
+        ),
+        (test.r2 >= thresholds.min_r2, f"R² is {test.r2:.3f}; at least {thresholds.min_r2:g} is asked for."),
+    ]
+    if difference is not None:
+        interval = f"{difference.confidence:.0%} interval {difference.low:+.4f} to {difference.high:+.4f}"
+        checks += [
+            (
+                difference.estimate < 0,
+                f"Compared with the model in service (run {champion}) on the same rows, its {scale} differs by "
+                f"{difference.estimate:+.4f} ({interval}); it must be lower.",
+            ),
+            (
+                difference.high <= thresholds.max_worsening,
+                f"With that confidence it is worse by at most {max(difference.high, 0):.4f}; "
+                f"at most {thresholds.max_worsening:g} is allowed.",
+            ),
+        ]
+    passed = all(fulfilled for fulfilled, _ in checks)
+    return passed, tuple(reason for fulfilled, reason in checks if fulfilled == passed)
