@@ -64,7 +64,7 @@ bench: $(STAMP) ## Measure the whole run against the same steps called one after
 lock: $(STAMP) ## Compile the lock files anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make lock" requirements/dev.in -o $(LOCK)
-	@for folder in functions/ingest functions/create_run_id sagemaker_jobs; do \
+	@for folder in functions/*/ sagemaker_jobs; do folder=$${folder%/}; [ -e $$folder/requirements.in ] || continue; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command "make lock" --constraint $(LOCK) --no-strip-extras $$folder/requirements.in -o $$folder/requirements.txt || exit 1; \
 	done

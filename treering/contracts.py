@@ -5,7 +5,7 @@ dataset version.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,6 +15,7 @@ from treering.names import RUN_ID
 
 Version = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 RunId = Annotated[str, Field(pattern=f"^{RUN_ID.pattern}$")]
+ModelPackageArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/[^/]+/\d+$")]
 S3Uri = Annotated[str, Field(pattern=r"^s3://[^/]+/.*$")]
 
 
@@ -299,3 +300,55 @@ class EvaluateResult(StepResult):
     champion_note: str | None  # why a champion in service could not be compared
     segments: tuple[SegmentErrors, ...]
     importance: tuple[Importance, ...]  # the most important first
+
+
+class ApprovalRequest(Contract):
+    """Input of the function that lets an execution wait for the approval of a model package."""
+
+    task_token: str = Field(min_length=1)
+    model_package_arn: ModelPackageArn
+    run_id: RunId
+    execution_arn: str
+
+
+class ApprovalToken(Contract):
+    """Ties a model package to the task that waits for its approval (`approvals/<group>/<version>.json`)."""
+
+    task_token: str
+    model_package_arn: ModelPackageArn
+    run_id: RunId
+    execution_arn: str
+
+
+class ApprovalDecision(Contract):
+    """What the waiting task is answered."""
+
+    decision: Literal["Approved", "Rejected"]
+    comment: str  # what the person who decided wrote, if anything
+    model_package_arn: ModelPackageArn
+
+
+class ModelPackageDetail(BaseModel):
+    """The members of a change of a model package that are read here; AWS sends more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    model_package_arn: ModelPackageArn = Field(alias="ModelPackageArn")
+    approval_status: str = Field(alias="ModelApprovalStatus")
+    approval_description: str = Field(alias="ApprovalDescription", default="")
+
+
+class ModelPackageEvent(BaseModel):
+    """EventBridge's event "SageMaker Model Package State Change"."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    detail: ModelPackageDetail
+
+
+class ApprovalResult(Contract):
+    """What the approval functions answer: whether a waiting execution was resumed by this call, and a sentence."""
+
+    resumed: bool
+    message: str

@@ -4,6 +4,7 @@
     datasets/<dataset>/<version>/{train,validation,test}.csv and manifest.json
     ingestions/<dataset>/<YYYYMMDDTHHMMSSZ>.json         which version an event of the schedule led to
     runs/<run_id>/<stage>/…                              what a run's steps write
+    approvals/<model package group>/<version>.json       which execution waits for a model's approval
 
 A version is a content hash: the same data give the same version, and nothing is ever overwritten. The manifest is
 written last, so that a version exists for a reader only when all of it does.
@@ -45,6 +46,11 @@ def ingestion_key(dataset: str, scheduled_at: datetime) -> str:
     if scheduled_at.tzinfo is None:
         raise ValueError(f"the time of the schedule needs a time zone, got {scheduled_at.isoformat()}")
     return f"ingestions/{dataset}/{scheduled_at.astimezone(UTC):%Y%m%dT%H%M%SZ}.json"
+
+
+def approval_key(model_package_arn: str) -> str:
+    """Key of the token of the execution that waits for the approval of this version."""
+    return f"approvals/{model_package_arn.partition(':model-package/')[2]}.json"
 
 
 def run_prefix(run_id: str) -> str:

@@ -31,17 +31,18 @@ class Bucket:
         self.name = name
         self._client: S3Client = client or session().client("s3", config=CLIENT_CONFIG)
 
-    def find(self, key: str) -> bytes | None:
+    def find(self, key: str, *, denied_is_missing: bool = True) -> bytes | None:
         """Content of the object `key`, none where it does not exist.
 
         To a caller without `s3:ListBucket`, S3 answers 403 for a missing key (GetObject, API reference), so 403 counts
-        as missing. A caller who then finds that `create` says the object exists should `read` it: that complains.
+        as missing. A caller who then finds that `create` says the object exists should `read` it: that complains. Who
+        has `s3:ListBucket` on the key's prefix says so with `denied_is_missing=False`.
         """
         with translated(f"read {self._uri(key)}", _ADVICE):
             try:
                 return self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
             except ClientError as error:
-                if code_of(error) == "NoSuchKey" or is_denied(error):
+                if code_of(error) == "NoSuchKey" or (denied_is_missing and is_denied(error)):
                     return None
                 raise
 

@@ -54,6 +54,24 @@ class StateMachine:
         return True
 
 
+class WaitingTasks:
+    """Tasks that wait with a token. Needs `states:SendTaskSuccess`."""
+
+    def __init__(self, client: SFNClient | None = None) -> None:
+        self._client: SFNClient = client or session().client("stepfunctions", config=CLIENT_CONFIG)
+
+    def succeed(self, task_token: str, output: str) -> bool:
+        """Resume the task with `output` (JSON). False where it no longer waits: answered before, timed out, stopped."""
+        with translated("resume the waiting execution", "Check the role of this program."):
+            try:
+                self._client.send_task_success(taskToken=task_token, output=output)
+            except ClientError as error:
+                if code_of(error) in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
+                    return False
+                raise
+        return True
+
+
 def execution_arn(state_machine_arn: str, name: str) -> str:
     """ARN of an execution: `…:stateMachine:<machine>` → `…:execution:<machine>:<name>` (IAM's action reference)."""
     return f"{state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
