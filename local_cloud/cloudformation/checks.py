@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from local_cloud.cloudformation.policies import policy_problems
 from local_cloud.cloudformation.supported import (
     RESOURCE_ATTRIBUTES,
     RESOURCES,
@@ -79,6 +80,8 @@ def _findings(template: Mapping[str, Any], conditions: Mapping[str, bool]) -> It
             return Finding(where[0], where[1], path, reason, fatal)
 
         yield from _walk(type_name, resource.get("Properties") or {}, properties, "", conditions, found)
+        for path, problem in policy_problems(type_name, resource.get("Properties") or {}):
+            yield found(path, problem, fatal=True)
 
 
 def _walk(

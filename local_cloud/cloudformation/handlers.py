@@ -34,7 +34,7 @@ def followed_by(handlers: Handlers, *, apply: After) -> Handlers:
     """Return handlers that call ``apply(physical id, old properties, new properties)`` after create and update.
 
     Old properties are empty after a create. When ``apply`` fails after a create, the resource is deleted again, since
-    CloudFormation does not know it yet.
+    CloudFormation does not know it yet; after an update, it gets its old properties back before the failure is told.
     """
     create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
 
@@ -49,7 +49,13 @@ def followed_by(handlers: Handlers, *, apply: After) -> Handlers:
 
     def update_and_apply(physical_id: str, old: Properties, new: Properties, *rest: Any) -> Provisioned:
         updated, attributes = update(physical_id, old, new, *rest)
-        apply(updated, old if updated == physical_id else {}, new)
+        try:
+            apply(updated, old if updated == physical_id else {}, new)
+        except Exception:
+            if updated == physical_id:
+                update(physical_id, new, old, *rest)
+                apply(physical_id, new, old)
+            raise
         return updated, attributes
 
     return {**handlers, "create": create_and_apply, "update": update_and_apply}

@@ -10,16 +10,35 @@ from ministack.services import cloudwatch_logs, iam, lambda_svc, sns, sqs
 from ministack.services.cloudformation import changesets, provisioners, stacks
 from ministack.services.cloudformation import handlers as requests
 
-from local_cloud.cloudformation import buckets, notifications, roles, secrets, state_machine
+from local_cloud.cloudformation import (
+    buckets,
+    exports,
+    model_package_groups,
+    notifications,
+    parameters,
+    replacement,
+    roles,
+    secrets,
+    state_machine,
+)
+from local_cloud.cloudformation import requests as refusals
 from local_cloud.cloudformation.checks import UnsupportedTemplateError, check
 from local_cloud.cloudformation.handlers import Handlers, refuse_taken_names
+from local_cloud.cloudformation.structure import check_structure
+from local_cloud.cloudformation.updates import Updates
 
 _logger = logging.getLogger(__name__)
 
 
-def install(state_machines: Callable[[], state_machine.StateMachines]) -> None:
+def install(
+    state_machines: Callable[[], state_machine.StateMachines], sagemaker: Callable[[], model_package_groups.SageMaker]
+) -> None:
     """Install the local cloud's table of supported properties and its provisioners."""
     _install_checks()
+    refusals.install()
+    replacement.install()
+    exports.install()
+    Updates().install()
     roles.install_managed_policies()
     table: dict[str, Handlers] = provisioners._RESOURCE_HANDLERS
 
@@ -29,6 +48,7 @@ def install(state_machines: Callable[[], state_machine.StateMachines]) -> None:
     wrap("AWS::S3::Bucket", buckets.bucket_handlers)
     wrap("AWS::S3::BucketPolicy", buckets.policy_handlers)
     wrap("AWS::SecretsManager::Secret", secrets.secret_handlers)
+    wrap("AWS::SSM::Parameter", parameters.parameter_handlers)
     wrap("AWS::Lambda::Permission", notifications.permission_handlers)
     wrap("AWS::SNS::Topic", notifications.topic_handlers)
     wrap("AWS::SNS::Subscription", notifications.subscription_handlers)
@@ -36,10 +56,13 @@ def install(state_machines: Callable[[], state_machine.StateMachines]) -> None:
     wrap("AWS::SNS::TopicPolicy", notifications.attached_policy_handlers, "Topics", lambda: sns._topics)
     wrap("AWS::Events::Rule", notifications.rule_handlers)
     wrap("AWS::CloudWatch::Alarm", notifications.alarm_handlers)
+    for type_name in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
+        wrap(type_name, roles.resource_policy_handlers)
     wrap("AWS::IAM::Role", roles.role_handlers)
     wrap("AWS::IAM::Policy", roles.policy_handlers)
     wrap("AWS::IAM::ManagedPolicy", roles.policy_handlers)
     table["AWS::StepFunctions::StateMachine"] = state_machine.state_machine_handlers(state_machines)
+    table["AWS::SageMaker::ModelPackageGroup"] = model_package_groups.model_package_group_handlers(sagemaker)
     _install_worker_thread()
     taken: dict[str, tuple[str, Callable[[str], bool]]] = {
         "AWS::Logs::LogGroup": ("LogGroupName", lambda name: name in cloudwatch_logs._log_groups),
@@ -52,11 +75,12 @@ def install(state_machines: Callable[[], state_machine.StateMachines]) -> None:
 
 
 def _install_worker_thread() -> None:
-    """Make state machines on a worker thread: their engine may still be starting, and the port must answer."""
+    """Make on a worker thread what a service of ours makes: it may still be starting, and the port must answer."""
     emulators_own = stacks._runs_on_worker_thread
 
     def runs_on_worker_thread(type_name: str) -> bool:
-        return type_name == "AWS::StepFunctions::StateMachine" or bool(emulators_own(type_name))
+        ours = ("AWS::StepFunctions::StateMachine", "AWS::SageMaker::ModelPackageGroup")
+        return type_name in ours or bool(emulators_own(type_name))
 
     stacks._runs_on_worker_thread = runs_on_worker_thread
 
@@ -66,6 +90,7 @@ def _install_checks() -> None:
     emulators_own = changesets.validate_template_support
 
     def validate(template: Any, conditions: Any, params: Any = None) -> None:
+        check_structure(template)
         emulators_own(template, conditions, params)
         if template.get("Transform"):
             return  # ValidateTemplate sees templates before the transform; a deployment comes here after it

@@ -13,6 +13,8 @@ from ministack.services import eventbridge, lambda_svc, sns
 from local_cloud.cloudformation.handlers import Handlers, Properties, followed_by, with_checks
 from local_cloud.event_targets import SUPPORTED_SERVICES
 
+#: https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html, "Protocol"; `supported` says which do nothing here.
+_PROTOCOLS = frozenset({"http", "https", "email", "email-json", "sms", "sqs", "application", "lambda", "firehose"})
 _MOST_TARGETS = 5  # EventBridge quotas, "Targets per rule"
 
 
@@ -40,7 +42,11 @@ def topic_handlers(handlers: Handlers) -> Handlers:
             attributes.pop("KmsMasterKeyId", None)
         _unconfirm_email(sns._topics[arn])
 
-    return followed_by(handlers, apply=apply)
+    def check(properties: Properties) -> None:
+        for subscription in properties.get("Subscription") or []:
+            _check_protocol(subscription)
+
+    return followed_by(with_checks(handlers, before=check), apply=apply)
 
 
 def subscription_handlers(handlers: Handlers) -> Handlers:
@@ -49,8 +55,13 @@ def subscription_handlers(handlers: Handlers) -> Handlers:
     def check(properties: Properties) -> None:
         if properties.get("TopicArn") not in sns._topics:
             raise ValueError(f"Topic does not exist: {properties.get('TopicArn')}")
+        _check_protocol(properties)
 
-    def apply(_arn: str, _old: Properties, new: Properties) -> None:
+    def apply(arn: str, _old: Properties, new: Properties) -> None:
+        for subscription in sns._topics[new["TopicArn"]]["subscriptions"]:
+            if subscription["arn"] == arn:  # GetSubscriptionAttributes answers with these, too
+                places = {name: new.get(name, "") for name in ("TopicArn", "Protocol", "Endpoint")}
+                subscription["attributes"].update(SubscriptionArn=arn, Owner=get_account_id(), **places)
         _unconfirm_email(sns._topics[new["TopicArn"]])
 
     return followed_by(with_checks(handlers, before=check), apply=apply)
@@ -100,6 +111,12 @@ def alarm_handlers(handlers: Handlers) -> Handlers:
                     raise ValueError(f"{kind}: the local cloud knows SNS topics as actions of an alarm, not {action}")
 
     return with_checks(handlers, before=check)
+
+
+def _check_protocol(subscription: Properties) -> None:
+    protocol = subscription.get("Protocol")
+    if protocol not in _PROTOCOLS:
+        raise ValueError(f"Invalid parameter: Does not support this protocol string: {protocol}")
 
 
 def _unconfirm_email(topic: dict[str, Any]) -> None:

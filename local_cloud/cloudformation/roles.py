@@ -10,6 +10,7 @@ from ministack.core import iam_evaluator
 from ministack.services import iam
 
 from local_cloud.cloudformation.handlers import Handlers, Properties, with_checks
+from local_cloud.policy_language.problems import problems
 
 # What the SAM transform attaches to a function with tracing, and the emulator does not know.
 _XRAY_WRITE = "AWSXrayWriteOnlyAccess"
@@ -30,12 +31,22 @@ def install_managed_policies() -> None:
     iam._aws_managed_policies.setdefault(record["Arn"], record)
 
 
+def resource_policy_handlers(handlers: Handlers) -> Handlers:
+    """Return handlers that refuse a resource's policy that cannot be evaluated."""
+
+    def check(properties: Properties) -> None:
+        check_resource_document("PolicyDocument", properties.get("PolicyDocument"))
+
+    return with_checks(handlers, before=check)
+
+
 def role_handlers(handlers: Handlers) -> Handlers:
     """Return handlers that refuse a malformed inline policy and a managed policy that nobody knows."""
 
     def check(properties: Properties) -> None:
         for policy in properties.get("Policies") or []:
             check_document(policy.get("PolicyName", "?"), policy.get("PolicyDocument"))
+        check_resource_document("AssumeRolePolicyDocument", properties.get("AssumeRolePolicyDocument"))
         _check_known(properties.get("ManagedPolicyArns") or [])
 
     return with_checks(handlers, before=check)
@@ -57,6 +68,12 @@ def check_document(name: str, document: Any) -> None:
     problem = iam_evaluator.validate_policy_document(document)
     if problem:
         raise ValueError(f"policy {name}: {problem} (MalformedPolicyDocument)")
+
+
+def check_resource_document(name: str, document: Any) -> None:
+    """Raise ValueError for a resource's policy, or a trust policy, that cannot be evaluated."""
+    for problem in problems(document, of_resource=True):
+        raise ValueError(f"{name}: {problem} (MalformedPolicyDocument)")
 
 
 def _check_known(policy_arns: Iterable[str]) -> None:

@@ -222,9 +222,15 @@ RESOURCES: Mapping[str, Properties] = {
         "Namespace": EFFECT,
         "Period": EFFECT,
         "Statistic": EFFECT,
+        "ExtendedStatistic": EFFECT,
         "Threshold": EFFECT,
         "TreatMissingData": EFFECT,
         "Unit": EFFECT,
+        "Tags": anything,
+    },
+    "AWS::SageMaker::ModelPackageGroup": {
+        "ModelPackageGroupName": EFFECT,
+        "ModelPackageGroupDescription": EFFECT,
         "Tags": anything,
     },
     "AWS::StepFunctions::StateMachine": {
@@ -251,13 +257,18 @@ RESOURCE_ATTRIBUTES = frozenset(
 )
 
 # Values that mean something the local cloud does not do, by resource type and path.
+_UNDELIVERED = "nothing is delivered there from here"
+_NO_DELIVERY: Mapping[object, str] = dict.fromkeys(("sms", "application", "firehose"), _UNDELIVERED)
 UNSUPPORTED_VALUES: Mapping[tuple[str, str], Mapping[object, str]] = {
+    ("AWS::SNS::Subscription", "Protocol"): _NO_DELIVERY,
+    ("AWS::SNS::Topic", "Subscription.Protocol"): _NO_DELIVERY,
     ("AWS::Lambda::Function", "PackageType"): {"Zip": "functions run from container images here"},
     ("AWS::StepFunctions::StateMachine", "StateMachineType"): {"EXPRESS": "only STANDARD state machines run here"},
 }
 
 # Values that are accepted without local effect.
+_NO_EMAIL = "no e-mail is sent; the subscription stays unconfirmed"
 VALUES_WITHOUT_EFFECT: Mapping[tuple[str, str], Mapping[object, str]] = {
-    ("AWS::SNS::Subscription", "Protocol"): {"email": "no e-mail is sent; the subscription stays unconfirmed"},
-    ("AWS::SNS::Topic", "Subscription.Protocol"): {"email": "no e-mail is sent; the subscription stays unconfirmed"},
+    ("AWS::SNS::Subscription", "Protocol"): {"email": _NO_EMAIL, "email-json": _NO_EMAIL},
+    ("AWS::SNS::Topic", "Subscription.Protocol"): {"email": _NO_EMAIL, "email-json": _NO_EMAIL},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,6 +53,8 @@ class Dependencies:
     delivery_credentials: Callable[[], Mapping[str, str]] | None = None
     #: `wait_for_job(job_arn, seconds)` returns when the job may have changed, after `seconds` at the latest.
     wait_for_job: Callable[[str, float], None] | None = None
+    #: No wait between two tries of a state is longer, seconds; the number of tries stays as the definition says.
+    longest_retry_wait: float = math.inf
     now: Callable[[], datetime] = _utc_now
     #: Takes one line about what the service itself could not do.
     log: Callable[[str], None] = field(default=_LOG.warning)

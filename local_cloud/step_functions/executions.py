@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from local_cloud.step_functions.dependencies import Dependencies
@@ -22,6 +23,8 @@ from local_cloud.step_functions.status_events import emit_status
 MAXIMUM_INPUT_BYTES = 262_144
 #: How long StopExecution waits for the run to write its last event, seconds.
 _STOP_SECONDS = 10.0
+#: How long an interrupted execution may take until its token can be answered again, seconds.
+_RESUME_SECONDS = 3.0
 
 
 class Executions:
@@ -32,7 +35,46 @@ class Executions:
         self._journal = journal
         self._delivery = LogDelivery(dependencies, clients)
         self._lock = threading.RLock()
+        self._closed_tokens: set[str] = set()  # of the tasks of executions that have ended
         self._executions = {execution.arn: execution for execution in journal.executions()}
+
+    def resume(self) -> None:
+        """Go on with the executions that ran when the local cloud was killed; returns when their tokens count again."""
+        with self._lock:
+            found = list(self._executions.values())
+        for execution in found:
+            if execution.status != "RUNNING" and not execution.told:
+                self._tell_end(execution)
+        runs = [self._resume(execution) for execution in found if execution.interruption is not None]
+        deadline = time.monotonic() + _RESUME_SECONDS
+        for run in runs:
+            if run is not None:
+                run.passed.wait(max(0.0, deadline - time.monotonic()))
+
+    def _resume(self, execution: Execution) -> Any:
+        engine = load()
+        try:
+            execution.run = self._run_of(engine, execution)
+        except Exception as error:  # whatever is wrong with it, it must not stay RUNNING for ever
+            cause = (
+                f"The local cloud was killed while this execution ran, and it cannot go on: {type(error).__name__}: "
+                f"{error}. Start it again under another name."
+            )
+            event: HistoryEvent = {
+                "timestamp": self._dependencies.now(),
+                "type": "ExecutionFailed",
+                "id": len(execution.history) + 1,
+                "previousEventId": len(execution.history),
+                "executionFailedEventDetails": {"error": "States.Runtime", "cause": cause},
+            }
+            execution.history.append(event)
+            self._journal.event(execution, event, {})
+            self._end(execution, Outcome("FAILED", error="States.Runtime", cause=cause))
+            return None
+        self._dependencies.log(f"{execution.arn} goes on after event {len(execution.history)}")
+        execution.interruption = None
+        execution.run.start()
+        return execution.run
 
     def start(
         self, machine: StateMachine, input_json: str, name: str | None = None, trace_header: str | None = None
@@ -50,9 +92,7 @@ class Executions:
                     return existing
                 raise ApiError("ExecutionAlreadyExists", f"Execution Already Exists: '{arn}'")
             execution = Execution(arn, name, machine, input_json, self._dependencies.now(), trace_header)
-            execution.run = engine.EngineRun(
-                execution, self._dependencies.account_id, self._dependencies.region, self._observers(engine, execution)
-            )
+            execution.run = self._run_of(engine, execution)
             self._journal.start(execution)
             self._executions[arn] = execution
         self._emit(execution)
@@ -100,11 +140,11 @@ class Executions:
     def succeed_task(self, token: str, output: str) -> None:
         """Answer a task that waits for a token."""
         _check_json(output, "InvalidOutput", "Invalid Output")
-        self._to_task(token, lambda run: run.succeed_task(token, output))
+        self._to_task(token, lambda run: run.succeed_task(token, output), {"output": output})
 
     def fail_task(self, token: str, error: str | None, cause: str | None) -> None:
         """Fail a task that waits for a token."""
-        self._to_task(token, lambda run: run.fail_task(token, error, cause))
+        self._to_task(token, lambda run: run.fail_task(token, error, cause), {"error": error, "cause": cause})
 
     def heartbeat(self, token: str) -> None:
         """Prolong a task that waits for a token."""
@@ -123,19 +163,34 @@ class Executions:
             load().join_tasks()
         self._delivery.close()
 
-    def _to_task(self, token: str, tell: Callable[[Any], bool]) -> None:
+    def _to_task(self, token: str, tell: Callable[[Any], bool], answer: Mapping[str, Any] | None = None) -> None:
+        """Find the run that waits for the token and tell it; an answer is written down before it counts."""
         with self._lock:
-            runs = [execution.run for execution in self._executions.values() if execution.run is not None]
-        try:
-            if any(tell(run) for run in runs):
-                return
-        except TimeoutError as error:
-            raise ApiError("TaskTimedOut", f"Task Timed Out: '{token}'") from error
+            executions = [execution for execution in self._executions.values() if execution.run is not None]
+        for execution in executions:
+            run = execution.run
+            if run is None or not run.waits_for(token):
+                continue
+            if answer is not None:
+                self._journal.answer(execution, {"token": token, **answer})
+            try:
+                if tell(run):
+                    return
+            except TimeoutError as error:
+                raise ApiError("TaskTimedOut", f"Task Timed Out: '{token}'") from error
+        if token in self._closed_tokens:
+            # API reference, SendTaskSuccess: "the task associated with the token has already been closed"
+            raise ApiError("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
         raise ApiError("InvalidToken", f"Invalid Token: '{token}'")
 
+    def _run_of(self, engine: Any, execution: Execution) -> Any:
+        return engine.EngineRun(
+            execution, self._dependencies.account_id, self._dependencies.region, self._observers(engine, execution)
+        )
+
     def _observers(self, engine: Any, execution: Execution) -> Any:
-        def observe(event: HistoryEvent) -> None:
-            self._journal.event(execution, event)
+        def observe(event: HistoryEvent, beside: Mapping[str, Any]) -> None:
+            self._journal.event(execution, event, beside)
             self._delivery.deliver(execution, event)
 
         def end(outcome: Outcome) -> None:
@@ -148,13 +203,20 @@ class Executions:
         with self._lock:
             if run is not None:
                 execution.history = run.events()
+                self._closed_tokens |= run.tokens()
             execution.stop_date = self._dependencies.now()
             execution.output, execution.error, execution.cause = outcome.output, outcome.error, outcome.cause
             execution.status = outcome.status
             execution.run = None
         self._journal.end(execution)
-        self._emit(execution)
+        self._tell_end(execution)
         execution.ended.set()
+
+    def _tell_end(self, execution: Execution) -> None:
+        """Send the event about the end: at least once, whenever the process is killed."""
+        self._emit(execution)
+        self._journal.told(execution)
+        execution.told = True
 
     def _emit(self, execution: Execution) -> None:
         try:

@@ -1,23 +1,30 @@
 """State machines and executions on disk, so that they outlive the process, even one that is killed.
 
 A state machine is one JSON file. An execution is one file of JSON lines, appended as it runs: how it started, each
-event of its history, how it ended. A line that was cut off is ignored.
+event of its history with what going on from there needs, answers to its tokens, how it ended, and that this was told. A
+last line that was cut off is no line.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from local_cloud.step_functions.records import Execution, HistoryEvent, StateMachine
+from local_cloud import durable_files
+from local_cloud.step_functions.records import Execution, HistoryEvent, Interruption, StateMachine
 
-INTERRUPTED_ERROR = "LocalCloud.Interrupted"
-INTERRUPTED_CAUSE = "The local cloud ended while this execution ran. Start it again under another name."
+#: Events that end an execution, and how.
+_ENDINGS = {
+    "ExecutionSucceeded": "SUCCEEDED",
+    "ExecutionFailed": "FAILED",
+    "ExecutionTimedOut": "TIMED_OUT",
+    "ExecutionAborted": "ABORTED",
+}
 
 
 class Journal:
@@ -32,10 +39,7 @@ class Journal:
         """Write a state machine's file."""
         if self._folder is None:
             return
-        path = self._machine_file(machine.name)
-        fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(machine), default=_write))
-        fresh.replace(path)
+        durable_files.write(self._machine_file(machine.name), json.dumps(asdict(machine), default=_write))
 
     def delete_machine(self, name: str) -> None:
         """Remove a state machine and its executions."""
@@ -61,22 +65,30 @@ class Journal:
             },
         )
 
-    def event(self, execution: Execution, event: HistoryEvent) -> None:
-        """Add an event of the history."""
-        self._append(execution, {"event": event})
+    def event(self, execution: Execution, event: HistoryEvent, beside: Mapping[str, Any]) -> None:
+        """Add an event of the history, and fields of `Interruption` as they are after it."""
+        self._append(execution, {"event": event, **({"beside": beside} if beside else {})})
+
+    def answer(self, execution: Execution, answer: Mapping[str, Any]) -> None:
+        """Add what was answered to a task that waits: `token` with `output`, or with `error` and `cause`."""
+        self._append(execution, {"answer": answer})
 
     def end(self, execution: Execution) -> None:
         """Add how it ended."""
         fields = ("status", "stop_date", "output", "error", "cause")
         self._append(execution, {"end": {field: getattr(execution, field) for field in fields}})
 
+    def told(self, execution: Execution) -> None:
+        """Add that the event about its end has been sent."""
+        self._append(execution, {"told": True})
+
     def machines(self) -> Iterator[StateMachine]:
         """Read the state machines."""
         for path in sorted(self._folder.glob("*.machine.json")) if self._folder else ():
-            yield _machine(json.loads(path.read_text()))
+            yield durable_files.read(path, lambda text: _machine(json.loads(text)), "a state machine")
 
     def executions(self) -> Iterator[Execution]:
-        """Read the executions; one without an end was interrupted, and is reported as aborted."""
+        """Read the executions; one without an end was interrupted. Raises DamagedStateError."""
         for path in sorted(self._folder.glob("*.executions/*.jsonl")) if self._folder else ():
             execution = _read_execution(path)
             if execution is not None:
@@ -102,43 +114,52 @@ class Journal:
 
 def _read_execution(path: Path) -> Execution | None:
     execution: Execution | None = None
-    for line in path.read_text().splitlines():
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            continue
+    interruption = Interruption()
+    for record in durable_files.lines(path):
         if "start" in record:
             start = record["start"]
             start["state_machine"] = _machine(start["state_machine"])
             start["start_date"] = datetime.fromisoformat(start["start_date"])
             execution = Execution(**start)
-        elif execution is not None and "event" in record:
-            event = record["event"]
-            event["timestamp"] = datetime.fromisoformat(event["timestamp"])
-            execution.history.append(event)
-        elif execution is not None and "end" in record:
-            for field, value in record["end"].items():
-                setattr(execution, field, datetime.fromisoformat(value) if field == "stop_date" else value)
-    if execution is not None:
-        if execution.status == "RUNNING":
-            _interrupt(execution)
+        elif execution is not None:
+            _take(execution, interruption, record)
+    if execution is None:
+        return None
+    if execution.status == "RUNNING" and execution.history and execution.history[-1]["type"] in _ENDINGS:
+        _end(execution)
+    if execution.status == "RUNNING":
+        execution.interruption = interruption
+    else:
         execution.ended.set()
     return execution
 
 
-def _interrupt(execution: Execution) -> None:
-    last = execution.history[-1]["timestamp"] if execution.history else execution.start_date
-    execution.status, execution.stop_date = "ABORTED", last
-    execution.error, execution.cause = INTERRUPTED_ERROR, INTERRUPTED_CAUSE
-    execution.history.append(
-        {
-            "timestamp": last,
-            "type": "ExecutionAborted",
-            "id": len(execution.history) + 1,
-            "previousEventId": 0,
-            "executionAbortedEventDetails": {"error": INTERRUPTED_ERROR, "cause": INTERRUPTED_CAUSE},
-        }
-    )
+def _take(execution: Execution, interruption: Interruption, record: dict[str, Any]) -> None:
+    if "event" in record:
+        event = record["event"]
+        event["timestamp"] = datetime.fromisoformat(event["timestamp"])
+        execution.history.append(event)
+        for field, value in record.get("beside", {}).items():
+            setattr(interruption, field, value)
+            if field == "token":
+                interruption.answer = None
+    elif "answer" in record:
+        if record["answer"]["token"] == interruption.token:
+            interruption.answer = record["answer"]
+    elif "end" in record:
+        for field, value in record["end"].items():
+            setattr(execution, field, datetime.fromisoformat(value) if field == "stop_date" else value)
+    elif "told" in record:
+        execution.told = True
+
+
+def _end(execution: Execution) -> None:
+    """Take the end from the last event, where the process was killed between the two."""
+    last = execution.history[-1]
+    details: dict[str, Any] = next((value for key, value in last.items() if key.endswith("EventDetails")), {})
+    execution.status, execution.stop_date = _ENDINGS[last["type"]], last["timestamp"]
+    for field in ("output", "error", "cause"):
+        setattr(execution, field, details.get(field))
 
 
 def _machine(fields: dict[str, Any]) -> StateMachine:

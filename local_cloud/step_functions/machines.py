@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.step_functions import permissions
-from local_cloud.step_functions.definition import Diagnostic, check, invalid_definition, managed_rules, read
+from local_cloud.step_functions.definition import Diagnostic, Engine, check, invalid_definition, managed_rules, read
 from local_cloud.step_functions.dependencies import Dependencies
 from local_cloud.step_functions.engine.clients import RoleClients
-from local_cloud.step_functions.engine.loading import complaint_of_engine
+from local_cloud.step_functions.engine.loading import (
+    complaint_about_definition,
+    complaint_about_jsonata,
+    complaint_about_path,
+)
 from local_cloud.step_functions.errors import ApiError
 from local_cloud.step_functions.journal import Journal
 from local_cloud.step_functions.records import StateMachine
@@ -21,6 +25,7 @@ from local_cloud.step_functions.records import StateMachine
 #: What a name must not hold (API reference, CreateStateMachine), and its length.
 _FORBIDDEN_IN_NAMES = re.compile(r'[\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]')
 _LONGEST_NAME = 80
+_ENGINE = Engine(complaint_about_definition, complaint_about_path, complaint_about_jsonata)
 
 
 class StateMachines:
@@ -151,7 +156,7 @@ class StateMachines:
 
     def diagnose(self, body: Mapping[str, Any]) -> list[Diagnostic]:
         """Find what is wrong with a definition."""
-        return check(body, self._clients.operation, complaint_of_engine)
+        return check(body, self._clients.operation, _ENGINE)
 
     def _checked(self, definition: str | Mapping[str, Any], or_yaml: bool) -> dict[str, Any]:
         body = read(definition, or_yaml=or_yaml)

@@ -33,6 +33,16 @@ class StateMachine:
 
 
 @dataclass
+class Interruption:
+    """What is known beside its history of an execution that ran when its process was killed."""
+
+    next_state: str | None = None  #: after the state that was left last; None where that ended the execution
+    variables: dict[str, Any] = field(default_factory=dict)
+    token: str | None = None  #: of the state that was entered last
+    answer: dict[str, Any] | None = None  #: to that token: `token` with `output`, or with `error` and `cause`
+
+
+@dataclass
 class Execution:
     """An execution: the API's fields, its history, and the run of it while it runs."""
 
@@ -49,6 +59,8 @@ class Execution:
     cause: str | None = None
     history: list[HistoryEvent] = field(default_factory=list)
     run: EngineRun | None = None
+    interruption: Interruption | None = None  #: until it goes on
+    told: bool = False  #: whether the event about its end has been sent
     ended: threading.Event = field(default_factory=threading.Event)
 
     @property

@@ -41,6 +41,10 @@ class StepFunctionsService:
         loading.load()
         self._runtime.clients.operation("sagemaker", "createProcessingJob")
 
+    def resume(self) -> None:
+        """Go on with what ran when the local cloud was killed; the endpoint must answer by then."""
+        self.executions.resume()
+
     async def handler(
         self,
         method: str,  # noqa: ARG002  (the front door's signature)

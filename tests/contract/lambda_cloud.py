@@ -1,4 +1,4 @@
-"""A ministack with the Lambda runtime in it, and nothing else of the local cloud: `python lambda_cloud.py <state>`.
+"""A ministack with the Lambda runtime and its queue in it, nothing else of ours: `python lambda_cloud.py <state>`.
 
 Prints its port once it answers; ends with its standard input.
 """
@@ -23,6 +23,7 @@ async def main(state: Path) -> None:
     from ministack.core.lambda_runtime import execution_credentials
     from ministack.services import lambda_svc
 
+    from local_cloud import async_invocations
     from local_cloud.images import ImageRegistry
     from local_cloud.lambda_runtime import LambdaRuntime, install
     from local_cloud.lambda_runtime.logs import write_logs
@@ -34,6 +35,9 @@ async def main(state: Path) -> None:
         write_logs=write_logs,
     )
     install(lambda_svc, runtime)
+    waits = async_invocations.Waits(error=0.1)
+    events = async_invocations.AsyncInvocations(async_invocations.run_function, waits)
+    async_invocations.install(events)
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     sys.stdout.write(f"{port}\n")
@@ -41,6 +45,7 @@ async def main(state: Path) -> None:
     try:
         await serve(app.app, config, shutdown_trigger=lambda: asyncio.to_thread(sys.stdin.read))  # type: ignore[arg-type]
     finally:
+        events.close()
         runtime.close()
 
 

@@ -76,5 +76,5 @@ def test_images_hold_nothing_else(registry: ImageRegistry) -> None:
     image = registry.build("jobs", dockerfile=ROOT / "sagemaker_jobs" / "Dockerfile", context=ROOT)
 
     assert {path.name for path in target_of(image, "/opt/program").iterdir()} == {
-        "requirements.txt", "sagemaker_jobs", "treering",
+        "native", "requirements.txt", "sagemaker_jobs", "treering",
     }  # fmt: skip

@@ -69,6 +69,14 @@ def test_refusals(server: KaggleServer, kind: str, status: int) -> None:
     assert [download(server).status_code for _ in range(2)] == [status, 200]
 
 
+def test_a_redirect_loop(server: KaggleServer) -> None:
+    """The API redirects to itself until the client has had enough."""
+    server.faults.add(Fault("redirect_loop", times=100))
+
+    with pytest.raises(requests.TooManyRedirects):
+        download(server)
+
+
 @pytest.mark.parametrize("at", ["api", "storage"])
 def test_a_web_page_in_place_of_data(server: KaggleServer, at: str) -> None:
     """Status 200, but HTML: what a portal or a login page does."""

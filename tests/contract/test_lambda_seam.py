@@ -33,6 +33,12 @@ def fail(event, context):
 def sleep(event, context):
     time.sleep(event["seconds"])
 
+def request_id(event, context):
+    print("id", context.aws_request_id)
+    if event.get("fail"):
+        raise ValueError("no")
+    return context.aws_request_id
+
 def who_am_i(event, context):
     return boto3.client("sts").get_caller_identity()["Arn"]
 
@@ -42,7 +48,11 @@ def read_secret(event, context):
 TRUST = {
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]
 }
-WRITE_LOGS = {"Statement": [{"Effect": "Allow", "Action": "logs:*", "Resource": "*"}]}
+WRITE_LOGS = {
+    "Statement": [{"Effect": "Allow", "Action": ["logs:*", "sqs:SendMessage", "sns:Publish"], "Resource": "*"}]
+}
+
+SOON = {"Delay": 0.05, "MaxAttempts": 100}
 
 Client = Callable[[str], Any]
 
@@ -102,10 +112,10 @@ def role(client: Client) -> str:
 
 @pytest.fixture
 def create(client: Client, images: tuple[Path, list[str]], role: str) -> Iterator[Callable[..., str]]:
-    """Create a function for a handler and return its name."""
+    """Create a function for a handler, wait until it is active unless told not to, and return its name."""
     names: list[str] = []
 
-    def make(handler: str, **properties: Any) -> str:
+    def make(handler: str, wait: bool = True, **properties: Any) -> str:
         name = f"{handler.replace('_', '-')}-{uuid.uuid4().hex[:8]}"
         request = {
             "FunctionName": name,
@@ -118,6 +128,8 @@ def create(client: Client, images: tuple[Path, list[str]], role: str) -> Iterato
         } | properties
         client("lambda").create_function(**request)
         names.append(name)
+        if wait:
+            client("lambda").get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=SOON)
         return name
 
     yield make
@@ -186,30 +198,121 @@ def test_role_without_permission_for_logs_writes_none(client: Client, create: Ca
     assert not client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}")["logGroups"]
 
 
-def test_update_of_the_code_takes_effect(
+def test_update_of_the_code_takes_effect_when_it_is_done(
     client: Client, create: Callable[..., str], images: tuple[Path, list[str]]
 ) -> None:
-    """After UpdateFunctionCode the next invocation runs the new image."""
+    """While LastUpdateStatus is InProgress a function runs its old code; boto3's waiter sees the end."""
     name = create("echo")
+    updating = client("lambda").update_function_code(FunctionName=name, ImageUri=images[1][1])
     before, _ = invoke(client, name)
-    client("lambda").update_function_code(FunctionName=name, ImageUri=images[1][1])
+    client("lambda").get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=SOON)
     after, _ = invoke(client, name)
 
+    assert (updating["State"], updating["LastUpdateStatus"]) == ("Active", "InProgress")
     assert (before["version"], after["version"]) == ("1", "2")
 
 
+def test_a_pending_function_cannot_be_invoked(
+    client: Client, create: Callable[..., str], images: tuple[Path, list[str]]
+) -> None:
+    """A function that is being created takes no invocation, update or publication: ResourceConflictException."""
+    functions = client("lambda")
+    name = create("echo", wait=False)
+    for call in (
+        lambda: functions.invoke(FunctionName=name),
+        lambda: functions.invoke(FunctionName=name, InvocationType="Event"),
+        lambda: functions.update_function_code(FunctionName=name, ImageUri=images[1][1]),
+        lambda: functions.publish_version(FunctionName=name),
+    ):
+        with pytest.raises(functions.exceptions.ResourceConflictException, match="state: Pending"):
+            call()
+    functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=SOON)
+
+    assert invoke(client, name)[0]["version"] == "1"
+
+
+def test_one_update_at_a_time(client: Client, create: Callable[..., str]) -> None:
+    """An update during another one is refused; what the first changed is kept."""
+    name, functions = create("echo"), client("lambda")
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": {"VERSION": "mine"}})
+    with pytest.raises(functions.exceptions.ResourceConflictException, match=f"in progress for resource: .*{name}"):
+        functions.update_function_configuration(FunctionName=name, Timeout=9)
+    functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=SOON)
+
+    assert invoke(client, name)[0]["version"] == "mine"
+
+
+def test_new_environment_variables_are_limited_too(client: Client, create: Callable[..., str]) -> None:
+    """The 4 KB of environment variables hold for updates as well."""
+    with pytest.raises(ClientError, match="exceeded the 4KB limit"):
+        client("lambda").update_function_configuration(
+            FunctionName=create("echo"), Environment={"Variables": {"BIG": "x" * 4090}}
+        )
+
+
+def test_a_request_has_one_id(client: Client, create: Callable[..., str]) -> None:
+    """What Invoke answers as request ID is the ID in the function's context."""
+    found, answer = invoke(client, create("request_id"))
+
+    assert found == answer["ResponseMetadata"]["RequestId"]
+
+
+@pytest.mark.parametrize("target", ["queue", "topic"])
+def test_an_event_keeps_its_id_over_its_retries(client: Client, create: Callable[..., str], target: str) -> None:
+    """An asynchronous event that fails three times is one request, and its dead letter names it."""
+    queue = client("sqs").create_queue(QueueName=f"letters-{target}")["QueueUrl"]
+    arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    if target == "topic":
+        sns, raw = client("sns"), {"RawMessageDelivery": "true"}
+        topic = sns.create_topic(Name="letters")["TopicArn"]
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=raw)
+        policy = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+        client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({"Statement": [policy]})})
+        arn = topic
+    name = create("request_id", DeadLetterConfig={"TargetArn": arn})
+    _, answer = invoke(client, name, {"fail": True}, InvocationType="Event")
+    messages: list[Any] = []
+    while not messages:
+        messages = (
+            client("sqs")
+            .receive_message(QueueUrl=queue, MessageAttributeNames=["All"], WaitTimeSeconds=10)
+            .get("Messages", [])
+        )
+    attributes = {key: value["StringValue"] for key, value in messages[0]["MessageAttributes"].items()}
+    events = client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}", filterPattern="id")["events"]
+    one = answer["ResponseMetadata"]["RequestId"]
+
+    assert answer["StatusCode"] == 202
+    assert json.loads(messages[0]["Body"]) == {"fail": True}
+    assert attributes == {"RequestID": one, "ErrorCode": "200", "ErrorMessage": "no"}
+    assert [event["message"] for event in events if event["message"].startswith("id ")] == [f"id {one}"] * 3
+
+
 def test_reserved_concurrency_throttles(client: Client, create: Callable[..., str]) -> None:
-    """More invocations at once than reserved are refused with TooManyRequestsException."""
+    """More invocations at once than reserved are refused with TooManyRequestsException, in AWS's words."""
     name = create("sleep")
     client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
     with ThreadPoolExecutor(1) as threads:
         running = threads.submit(invoke, client, name, {"seconds": 2})
         time.sleep(0.5)
-        with pytest.raises(ClientError) as refused:
+        with pytest.raises(client("lambda").exceptions.TooManyRequestsException) as refused:
             invoke(client, name, {"seconds": 0})
         running.result()
 
-    assert refused.value.response["Error"]["Code"] == "TooManyRequestsException"
+    response = refused.value.response
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 429
+    assert response["Error"]["Message"] == "Rate Exceeded."
+    assert (response["Reason"], response["Type"]) == ("ReservedFunctionConcurrentInvocationLimitExceeded", "User")
+
+
+def test_reserved_concurrency_leaves_some_to_others(client: Client, create: Callable[..., str]) -> None:
+    """A hundred of the account's thousand concurrent executions cannot be reserved."""
+    name = create("echo")
+    client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=900)
+    with pytest.raises(client("lambda").exceptions.InvalidParameterValueException, match="minimum value of"):
+        client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=901)
+
+    assert client("lambda").get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"] == 900
 
 
 @pytest.mark.parametrize(
@@ -250,6 +353,15 @@ def test_payload_has_a_limit(client: Client, create: Callable[..., str], kind: s
 
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
     assert refused.value.response["Error"]["Code"] == "RequestEntityTooLargeException"
+
+
+def test_an_event_is_json(client: Client, create: Callable[..., str]) -> None:
+    """A payload that is no JSON is refused, as AWS does, instead of taken for an empty event."""
+    name = create("echo")
+    with pytest.raises(
+        client("lambda").exceptions.InvalidRequestContentException, match="Could not parse request body"
+    ):
+        client("lambda").invoke(FunctionName=name, Payload=b"{not json")
 
 
 def function_template(uri: str, role: str, **properties: Any) -> str:

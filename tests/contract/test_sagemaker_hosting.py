@@ -9,16 +9,13 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from tests.fakes.sagemaker_hosting import FakeHosting
-from treering.aws.sagemaker import SageMakerHosting, SageMakerRuntime
+from treering.aws.sagemaker import SageMakerHosting, SageMakerRuntime, deployment_config
 from treering.errors import ConfigurationError, EndpointError, TransientError
-from treering.steps.deployment import ConfigSpec, ModelSpec
+from treering.steps.deployment import ConfigSpec, Guardrails, ModelSpec
 
-MODEL = ModelSpec(
-    "model-1",
-    "123456789012.dkr.ecr.us-east-1.amazonaws.com/jobs:1",
-    "s3://b/model.tar.gz",
-    "arn:aws:iam::123456789012:role/r",
-)
+PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/treering-dev/1"
+MODEL = ModelSpec("model-1", PACKAGE, "arn:aws:iam::123456789012:role/r")
+GUARDRAILS = Guardrails("CANARY", 50, 300, ("errors", "latency"), 1800)
 CONFIG = ConfigSpec("config-1", "model-1", "ml.t2.medium", 2)
 TAGS = {"treering:run": "20240101-060000-0a1b2c3d"}
 
@@ -98,11 +95,58 @@ def test_update_names_endpoint_and_configuration():
         stubber.add_response(
             "update_endpoint",
             {"EndpointArn": "arn:aws:sagemaker:us-east-1:123456789012:endpoint/endpoint-1"},
-            {"EndpointName": "endpoint-1", "EndpointConfigName": "config-2"},
+            {
+                "EndpointName": "endpoint-1",
+                "EndpointConfigName": "config-2",
+                "DeploymentConfig": {
+                    "BlueGreenUpdatePolicy": {
+                        "TrafficRoutingConfiguration": {
+                            "Type": "CANARY",
+                            "WaitIntervalInSeconds": 300,
+                            "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+                        },
+                        "TerminationWaitInSeconds": 300,
+                        "MaximumExecutionTimeoutInSeconds": 1800,
+                    },
+                    "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}, {"AlarmName": "latency"}]},
+                },
+            },
         )
-        SageMakerHosting(client).update_endpoint("endpoint-1", "config-2")
+        SageMakerHosting(client).update_endpoint("endpoint-1", "config-2", GUARDRAILS)
 
         stubber.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("shifting", "alarms", "routing"),
+    [
+        ("ALL_AT_ONCE", (), {}),
+        ("LINEAR", ("errors",), {"LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 20}}),
+    ],
+)
+def test_traffic_moves_as_asked(shifting, alarms, routing):
+    """All at once, or in steps; without alarms nothing is said of roll-back."""
+    config = deployment_config(Guardrails(shifting, 20, 60, alarms, 900))
+
+    assert config["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"] == {
+        "Type": shifting,
+        "WaitIntervalInSeconds": 60,
+        **routing,
+    }
+    assert ("AutoRollbackConfiguration" in config) == bool(alarms)
+
+
+def test_names_are_listed_newest_first(hosting):
+    """By their beginning, for what is old to be removed."""
+    for number in (1, 2):
+        hosting.create_model(ModelSpec(f"model-{number}", PACKAGE, MODEL.role_arn), TAGS)
+        hosting.create_config(ConfigSpec(f"config-{number}", f"model-{number}", "ml.t2.medium", 1), TAGS)
+
+    assert set(hosting.model_names("model-")) == {"model-1", "model-2"}
+    assert set(hosting.config_names("config-")) == {"config-1", "config-2"}
+    assert hosting.model_names("other-") == []
+    assert hosting.models_of("config-2") == ["model-2"]
+    assert hosting.models_of("config-9") == []
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from local_cloud.step_functions.engine import loading
+from tests.contract.emulator_uses import class_uses, uses
 
 
 def test_every_seam_is_there() -> None:
@@ -27,6 +30,43 @@ def test_every_replacement_is_in_place() -> None:
         assert seams._find(seam.module, seam.symbol) is seam.replacement, seam.symbol
     engine = [module for name, module in sys.modules.items() if name.startswith("moto.stepfunctions")]
     assert len({module.boto_client_for for module in engine if hasattr(module, "boto_client_for")}) == 1
+
+
+def test_every_private_attribute_that_is_used_is_in_the_list() -> None:
+    """Of the engine's classes and modules: what is read, overridden, or called by a class upon one of them."""
+    loading.load()
+    from local_cloud.step_functions.engine import seams
+
+    used: set[tuple[str, str]] = set()
+    for path in Path(loading.__file__).parents[1].rglob("*.py"):
+        used |= {use for use in uses(path, "moto") if use[1].startswith("_")}
+        used |= {use for use in class_uses(path, "moto") if _engine_has(*use)}
+    listed = {(seam.module, seam.symbol) for seam in seams.SEAMS} | set(seams.USED)
+
+    assert used
+    assert used - listed == set()
+
+
+def _engine_has(module: str, symbol: str) -> bool:
+    name, _, attribute = symbol.partition(".")
+    return hasattr(getattr(importlib.import_module(module), name), attribute)
+
+
+def test_an_engine_without_an_imported_name_is_refused() -> None:
+    """A public class that is gone is named, too, with what to install."""
+    program = (
+        "from local_cloud.step_functions.engine.lean_imports import stand_ins\n"
+        "with stand_ins():\n"
+        "    import moto.stepfunctions.parser.asl.utils.json_path as json_path\n"
+        "del json_path.NoSuchJsonPathError\n"
+        "from local_cloud.step_functions.engine import loading; loading.load()"
+    )
+    refused = subprocess.run([sys.executable, "-c", program], check=False, timeout=120, capture_output=True, text=True)
+
+    assert refused.returncode != 0
+    assert "the installed moto lacks what the state machines stand on" in refused.stderr
+    assert "NoSuchJsonPathError" in refused.stderr
+    assert "requirements/dev.txt" in refused.stderr
 
 
 def test_a_missing_symbol_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

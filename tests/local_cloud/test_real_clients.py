@@ -129,6 +129,33 @@ def test_the_jobs_waiters_and_metrics_are_there(cloud: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("service", "waiter", "request_"),
+    [
+        ("cloudformation", "stack_exists", {"StackName": "treering"}),
+        ("cloudformation", "stack_create_complete", {"StackName": "treering"}),
+        ("lambda", "function_exists", {"FunctionName": "treering-dev-ingest"}),
+        ("lambda", "function_active_v2", {"FunctionName": "treering-dev-ingest"}),
+        ("lambda", "function_updated_v2", {"FunctionName": "treering-dev-ingest"}),
+        ("s3", "bucket_exists", {"Bucket": "{DataBucketName}"}),
+        ("s3", "bucket_not_exists", {"Bucket": "nobody-has-this"}),
+        ("s3", "object_not_exists", {"Bucket": "{DataBucketName}", "Key": "nothing"}),
+        ("sagemaker", "endpoint_in_service", {"EndpointName": "{EndpointName}"}),
+        ("sagemaker", "endpoint_deleted", {"EndpointName": "nobody-has-this"}),
+    ],
+)
+def test_botos_waiters_see_what_is_there(
+    cloud: dict[str, Any], service: str, waiter: str, request_: dict[str, str]
+) -> None:
+    """At once, and without an error, for what the application is made of."""
+    session = session_of(cloud["up"])
+    outputs = cloud["up"]["stack"]["outputs"]
+    filled = {name: value.format(**outputs) for name, value in request_.items()}
+    waiting = session.client(service).get_waiter(waiter)
+
+    assert waiting.wait(**filled, WaiterConfig={"Delay": 1, "MaxAttempts": 3}) is None
+
+
 def test_the_typed_sagemaker_client_describes_and_invokes_the_endpoint(
     cloud: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

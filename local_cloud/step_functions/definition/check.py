@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from statelint.config import Config
@@ -14,48 +15,72 @@ from statelint.problem import ProblemType
 from local_cloud.step_functions.definition.diagnostic import Diagnostic
 from local_cloud.step_functions.definition.graph import check_graph
 from local_cloud.step_functions.definition.integrations import FindOperation, check_integrations
+from local_cloud.step_functions.definition.language import FREE_PATHS, Syntax, check_language
 from local_cloud.step_functions.definition.walk import states
 
-#: What the linter says about the graph; `graph` says it in AWS's words.
-_ABOUT_THE_GRAPH = re.compile(
+#: What the linter says about the graph and about error rules; `graph` and `language` say it in AWS's words.
+_SAID_ELSEWHERE = re.compile(
     r"^No (state found named|transition found to state|terminal state found)|^StartAt value .* not found|"
-    r'does not have required field "(Next|End)"$|has forbidden field "(Next|End)"$'
+    r'does not have required field "(Next|End)"$|has forbidden field "(Next|End)"$|'
+    r'^Field "(Next|End)" not allowed in|: States\.ALL can only appear in the last element|, is also defined at '
 )
 _VARIABLE = re.compile(r"^\$[A-Za-z_]\w*")
 #: The linter wants a float where AWS takes an integer too, in BackoffRate and in Choice rules.
 _LINT = Config(ignored_problem_types={ProblemType.FLOAT})
 
 
-def check(
-    definition: Mapping[str, Any], operation: FindOperation, parse: Callable[[str], str | None]
-) -> list[Diagnostic]:
-    """Find what AWS or the local cloud would refuse.
+@dataclass(frozen=True)
+class Engine:
+    """What the engine thinks of a definition, a JSONPath and a JSONata expression: its complaint, or None."""
 
-    `operation` looks up an API action, `parse` gives the definition to the engine and answers with its complaint.
-    """
+    definition: Syntax
+    json_path: Syntax
+    jsonata: Syntax
+
+
+def check(definition: Mapping[str, Any], operation: FindOperation, engine: Engine) -> list[Diagnostic]:
+    """Find what AWS or the local cloud would refuse; `operation` looks up an API action."""
     found = check_graph(definition)
-    found += [
-        Diagnostic("SCHEMA_VALIDATION_FAILED", problem, _location(problem, definition))
-        for problem in Linter.validate(_without_variables(definition), _LINT)
-        if not _ABOUT_THE_GRAPH.search(problem)
-    ]
+    found += check_language(definition, engine.json_path, engine.jsonata)
+    found += _lint(definition, {diagnostic.location for diagnostic in found})
     found += check_integrations(definition, operation)
     if not found:
-        complaint = parse(json.dumps(definition))
+        complaint = engine.definition(json.dumps(definition))
         if complaint:
             found.append(Diagnostic("SCHEMA_VALIDATION_FAILED", complaint))
     return found
 
 
-def _without_variables(value: Any) -> Any:
-    """Write `$name` as `$.name`: the linter knows paths, but not the variables that Assign makes."""
+def _lint(definition: Mapping[str, Any], known: Collection[str]) -> list[Diagnostic]:
+    """Ask the linter; what it says of a path that is known to be wrong is left out."""
+    problems = [
+        Diagnostic("SCHEMA_VALIDATION_FAILED", problem, _location(problem, definition))
+        for problem in Linter.validate(_as_the_linter_knows(definition), _LINT)
+        if not _SAID_ELSEWHERE.search(problem)
+    ]
+    return [found for found in problems if not (found.location in known and "Path" in found.message)]
+
+
+def _as_the_linter_knows(value: Any) -> Any:
+    """Leave out what the linter does not know: `Assign`, paths with filters and brackets, and variables.
+
+    `$name` becomes `$.name`, and the paths that `language` checks become `$`.
+    """
     if isinstance(value, Mapping):
-        return {key: _without_variables(item) for key, item in value.items()}
+        return {
+            key: "$" if _checked_path(key, item) else _as_the_linter_knows(item)
+            for key, item in value.items()
+            if key != "Assign"
+        }
     if isinstance(value, list):
-        return [_without_variables(item) for item in value]
+        return [_as_the_linter_knows(item) for item in value]
     if isinstance(value, str) and _VARIABLE.match(value):
         return f"$.{value[1:]}"
     return value
+
+
+def _checked_path(key: str, value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("$") and (key.endswith(".$") or key in FREE_PATHS)
 
 
 def _location(problem: str, definition: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ INTEGRATIONS: dict[str, dict[str, frozenset[str]]] = {
     "sns": {"publish": _WITH_TOKEN},
     "sqs": {"sendMessage": _WITH_TOKEN},
     "events": {"putEvents": _WITH_TOKEN},
+    "states": {"startExecution": frozenset({"", "sync", "sync:2"})},
     "dynamodb": dict.fromkeys(("getItem", "putItem", "deleteItem", "updateItem"), _REQUEST),
     "sagemaker": {
         "createProcessingJob": _JOB,
@@ -39,7 +40,7 @@ _MAP_FIELDS = ("ItemReader", "ResultWriter", "ItemBatcher")
 _SERVICE_RESOURCE = re.compile(r"^arn:aws[a-z-]*:states:([^:]*):([^:]*):([\w-]+):(.+)$")
 _FUNCTION = re.compile(r"^arn:aws[a-z-]*:lambda:[^:]+:\d{12}:function:[\w-]+(:[\w$-]+)?$")
 #: Names in a resource ARN of `aws-sdk` that differ from botocore's are the client factory's business.
-_SDK = re.compile(r"^(\w+):(\w+)$")
+_SDK = re.compile(r"^([a-z0-9]+):([a-z]\w+)$")
 
 
 def check_integrations(definition: Mapping[str, Any], operation: FindOperation) -> list[Diagnostic]:
@@ -60,11 +61,15 @@ def managed_rules(definition: Mapping[str, Any]) -> list[str]:
         match = re.search(r":sagemaker:create(\w+)Job\.sync$", str(state.body.get("Resource", "")))
         if match:
             rules.add(f"StepFunctionsGetEventsForSageMaker{match[1]}JobsRule")
+        if re.search(r":states:startExecution\.sync(:2)?$", str(state.body.get("Resource", ""))):
+            rules.add("StepFunctionsGetEventsForStepFunctionsExecutionRule")
     return sorted(rules)
 
 
 def _check_task(state: StateAt, operation: FindOperation) -> Iterator[Diagnostic]:
     resource: str = state.body["Resource"]
+    if "Credentials" in state.body:
+        yield _unsupported(state, "Credentials", "Credentials")
     if _FUNCTION.match(resource):
         return
     match = _SERVICE_RESOURCE.match(resource)
@@ -75,16 +80,18 @@ def _check_task(state: StateAt, operation: FindOperation) -> Iterator[Diagnostic
     action, _, pattern = rest.partition(".")
     if service == "aws-sdk":
         sdk = _SDK.match(action)
-        if sdk is None or pattern not in _WITH_TOKEN or operation(sdk[1], sdk[2]) is None:
+        model = operation(sdk[1], sdk[2]) if sdk and pattern in _WITH_TOKEN else None
+        if model is None:
             yield _unsupported(state, resource)
-        return
-    if pattern not in INTEGRATIONS.get(service, {}).get(action, frozenset()):
+            return
+    elif pattern in INTEGRATIONS.get(service, {}).get(action, frozenset()):
+        model = operation(service, action)
+    else:
         yield _unsupported(state, resource)
         return
     arguments = state.body.get("Parameters", state.body.get("Arguments", {}))
     field = "Arguments" if "Arguments" in state.body else "Parameters"
-    if isinstance(arguments, Mapping):
-        model = operation(service, action)
+    if isinstance(arguments, Mapping) and model.input_shape is not None:
         for problem in problems_in_definition(arguments, model.input_shape, strict=service == "sagemaker"):
             yield Diagnostic("SCHEMA_VALIDATION_FAILED", problem, f"{state.location}/{field}")
 

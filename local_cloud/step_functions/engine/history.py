@@ -6,10 +6,15 @@ import copy
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_cloud.step_functions.records import HistoryEvent
 
+if TYPE_CHECKING:
+    from local_cloud.step_functions.engine.resume import Replay
+
+#: Step Functions quotas, "Maximum execution history size": https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+MAXIMUM_EVENTS = 25_000
 _TERMINAL = frozenset({"ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut"})
 
 
@@ -17,15 +22,30 @@ class History:
     """Numbers the events of an execution and passes each to an observer, in order.
 
     Events of a task that was left behind (its context is marked `closed`), and events after the one that ends the
-    execution, are dropped: AWS records none of them.
+    execution, are dropped: AWS records none of them. The last place is kept for the event that ends the execution:
+    where another event would take it, `stop` is called with the error that the execution then fails with.
     """
 
-    def __init__(self, now: Callable[[], datetime], observe: Callable[[HistoryEvent], None]) -> None:
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        observe: Callable[[HistoryEvent], None],
+        stop: Callable[[dict[str, str]], None],
+    ) -> None:
         self._lock = threading.Lock()
         self._events: list[HistoryEvent] = []
         self._now = now
         self._observe = observe
+        self._stop = stop
+        #: The error of an execution whose history is full.
+        self.full: dict[str, str] | None = None
         self.ended = threading.Event()
+        self.replay: Replay | None = None
+
+    def resume(self, events: list[HistoryEvent], replay: Replay | None) -> None:
+        """Go on after the events of an earlier process; `replay` knows which of them the engine gives once more."""
+        self._events = copy.deepcopy(events)
+        self.replay = replay
 
     def add_event(
         self,
@@ -40,9 +60,20 @@ class History:
             if self.ended.is_set() or getattr(context, "closed", False):
                 return int(context.last_published_event_id)
             number = len(self._events) + 1
+            kind = str(getattr(event_type, "value", event_type))
+            if self.replay is not None and self.replay.is_recorded(kind):
+                context.last_published_event_id = context.source_event_id = self.replay.last_id
+                return self.replay.last_id
+            if number >= MAXIMUM_EVENTS and kind not in _TERMINAL:
+                cause = f"The execution reached the maximum number of history events ({MAXIMUM_EVENTS})."
+                self.full = {"error": "States.Runtime", "cause": cause}
+                self._stop(self.full)
+                return int(context.last_published_event_id)
+            if kind == "ExecutionFailed" and self.full:  # not what the engine stumbled over afterwards
+                event_details = {"executionFailedEventDetails": self.full}
             event: HistoryEvent = {
                 "timestamp": timestamp or self._now(),
-                "type": str(getattr(event_type, "value", event_type)),
+                "type": kind,
                 "id": number,
                 "previousEventId": context.source_event_id,
                 **copy.deepcopy(event_details or {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from typing import Any
 
@@ -17,7 +18,7 @@ def load() -> Any:
         return _load()
 
 
-def complaint_of_engine(definition: str) -> str | None:
+def complaint_about_definition(definition: str) -> str | None:
     """Give a definition (JSON) to the engine's parser; answers with its complaint, or None where it takes it."""
     load()
     from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
@@ -25,13 +26,48 @@ def complaint_of_engine(definition: str) -> str | None:
     try:
         AmazonStateLanguageParser.parse(definition)
     except Exception as error:  # the engine raises what its constructors raise
+        return _readable(f"{error}") or type(error).__name__
+    return None
+
+
+def complaint_about_path(path: str) -> str | None:
+    """Give a JSONPath to the parser that the engine reads it with."""
+    load()
+    from moto.stepfunctions.parser.asl.utils import json_path
+
+    try:
+        json_path.parse(path)
+    except Exception as error:  # the parser raises Exception itself
         return f"{error}" or type(error).__name__
     return None
 
 
+def complaint_about_jsonata(expression: str) -> str | None:
+    """Give a JSONata expression to the evaluator that the engine uses here."""
+    import jsonata
+
+    try:
+        jsonata.Jsonata(expression)
+    except Exception as error:  # a broken expression meets all kinds of them
+        return f"{error}" or type(error).__name__
+    return None
+
+
+def _readable(complaint: str) -> str:
+    """Leave the engine's own objects out of its complaint."""
+    named = re.sub(r"<class '[\w.]*\.(\w+)'>", r"\1", complaint.removeprefix("ASLParserException "))
+    return re.sub(r",? (with state|but got:|got|at:) '?[(\[].*", "", named, flags=re.DOTALL)
+
+
 @functools.cache
 def _load() -> Any:
-    with stand_ins():
-        from local_cloud.step_functions.engine import run, seams
+    try:
+        with stand_ins():
+            from local_cloud.step_functions.engine import run, seams
+    except ImportError as error:
+        raise ImportError(
+            f"the installed moto lacks what the state machines stand on ({error}); install the version that "
+            "requirements/dev.txt pins"
+        ) from error
     seams.install()
     return run

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from botocore.exceptions import ClientError
 from moto.stepfunctions.parser.api import HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_utils import (
+    LambdaFunctionErrorException,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_factory
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
@@ -17,12 +21,17 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
     StateTaskServiceLambda,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task import StateTask
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import StateTaskLambda
+from moto.stepfunctions.parser.asl.utils.json_path import NoSuchJsonPathError
 
 from local_cloud.step_functions.engine import runtime
 from local_cloud.step_functions.engine.clients import UNREACHABLE
+from local_cloud.step_functions.engine.execution_task import ExecutionTask
 from local_cloud.step_functions.engine.sagemaker_task import SageMakerTask, to_output
+from local_cloud.step_functions.engine.state_errors import missing_path
 
 _engine_failure = StateTask._from_error
+_engine_failure_of_function = StateTaskLambda._from_error
 _engine_task_for = state_task_service_factory.state_task_service_for
 
 #: How the AWS SDK for Java 2 spells service names, which is how Step Functions names their errors.
@@ -53,6 +62,8 @@ def failure_of_task(self: Any, env: Any, ex: Exception) -> Any:
 
     Step Functions' documentation asks to retry `Lambda.SdkClientException`; the other services' follow its form.
     """
+    if isinstance(ex, NoSuchJsonPathError):
+        raise missing_path(env, ex) from ex
     if not isinstance(ex, UNREACHABLE):
         return _engine_failure(self, env, ex)
     prefix = _PREFIXES.get(getattr(self.resource, "service_name", "lambda"), "SageMaker")
@@ -68,10 +79,42 @@ def failure_of_task(self: Any, env: Any, ex: Exception) -> Any:
     )
 
 
+def failure_of_function(self: Any, env: Any, ex: Exception) -> Any:
+    """Name the failure of a Task whose resource is a function's ARN as `lambda:invoke` names it."""
+    if isinstance(ex, LambdaFunctionErrorException):
+        error, cause = error_type(ex.payload), ex.payload
+    elif isinstance(ex, ClientError):
+        error, cause = StateTaskServiceLambda._error_cause_from_client_error(ex)
+    elif isinstance(ex, (NoSuchJsonPathError, *UNREACHABLE)):
+        return failure_of_task(self, env, ex)
+    else:
+        return _engine_failure_of_function(self, env, ex)
+    return FailureEvent(
+        env=env,
+        error_name=CustomErrorName(error),
+        event_type=HistoryEventType.LambdaFunctionFailed,
+        event_details={"lambdaFunctionFailedEventDetails": {"error": error, "cause": cause}},
+    )
+
+
+def error_type(payload: str) -> str:
+    """Name a function's error by its payload; one without a type is Lambda.Unknown.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
+    """
+    try:
+        named = json.loads(payload)["errorType"]
+    except (ValueError, KeyError, TypeError):
+        return "Lambda.Unknown"
+    return str(named or "Lambda.Unknown")
+
+
 def task_for(service_name: str) -> Any:
     """Choose the class of a task by its service (replaces the engine's factory)."""
     if service_name == "sagemaker":
         return SageMakerTask()
+    if service_name == "states":
+        return ExecutionTask()
     if service_name == "lambda":
         return LambdaTask()
     if service_name == "aws-sdk":
@@ -85,6 +128,13 @@ class LambdaTask(StateTaskServiceLambda):  # type: ignore[misc]  # moto is impor
     def _get_supported_parameters(self) -> set[str]:
         # The engine would drop InvocationType and invoke synchronously.
         return {*super()._get_supported_parameters(), "InvocationType"}
+
+    def _from_error(self, env: Any, ex: Exception) -> Any:
+        failure = super()._from_error(env=env, ex=ex)
+        if isinstance(ex, LambdaFunctionErrorException):
+            failure.error_name.error_name = error_type(ex.payload)
+            failure.event_details["taskFailedEventDetails"]["error"] = error_type(ex.payload)
+        return failure
 
 
 class SdkTask(StateTaskServiceAwsSdk):  # type: ignore[misc]  # moto is imported untyped

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,8 @@ from moto.stepfunctions.parser.utils import TMP_THREADS
 
 from local_cloud.step_functions.engine.history import History
 from local_cloud.step_functions.engine.names import iso_milliseconds
-from local_cloud.step_functions.records import Execution, HistoryEvent, Outcome
+from local_cloud.step_functions.engine.resume import Position, position
+from local_cloud.step_functions.records import Execution, HistoryEvent, Interruption, Outcome
 
 #: How long a run may take to write its last event once it has been told to end, seconds.
 _LAST_EVENT_SECONDS = 5.0
@@ -39,7 +40,8 @@ _JOIN_SECONDS = 5.0
 class Observers:
     """Who hears of a run: each event in order, and its end."""
 
-    event: Callable[[HistoryEvent], None]
+    #: with what resuming needs beside the event: see `Journal.event`
+    event: Callable[[HistoryEvent, Mapping[str, Any]], None]
     end: Callable[[Outcome], None]
     now: Callable[[], datetime]
 
@@ -50,8 +52,11 @@ class EngineRun:
     def __init__(self, execution: Execution, account_id: str, region: str, observers: Observers) -> None:
         self._execution = execution
         self._observers = observers
-        self._history = History(observers.now, observers.event)
+        self._history = History(observers.now, self._observe, lambda error: self._env.set_error(error))
         machine = execution.state_machine
+        definition = json.loads(machine.definition)
+        self._states = frozenset(definition["States"])  # of the top level
+        self.passed = threading.Event()  # what an earlier process had recorded is behind it
         self._env: Any = Environment(
             aws_execution_details=AWSExecutionDetails(account=account_id, region=region, role_arn=machine.role_arn),
             execution_type=machine.type,
@@ -72,7 +77,27 @@ class EngineRun:
         )
         self._env.event_manager = self._history
         # From here on the program runs for the engine, so that a stop that comes before its first state counts.
-        self._env.next_state_name = json.loads(machine.definition)["StartAt"]
+        self._env.next_state_name = definition["StartAt"]
+        self._position = Position(definition["StartAt"], json.loads(execution.input))
+        self._resumed = execution.interruption is not None
+        if execution.interruption is None:
+            self.passed.set()
+        else:
+            self._resume(execution, execution.interruption)
+
+    def _resume(self, execution: Execution, interruption: Interruption) -> None:
+        """Take up an execution whose process was killed."""
+        self._position = position(execution, interruption, self._states, self._env.next_state_name)
+        replay = self._position.replay
+        self._history.resume(execution.history, replay)
+        context = self._env.event_history_context
+        context.source_event_id = context.last_published_event_id = len(execution.history)
+        self._env.variable_store._inner_scope.update(interruption.variables)
+        if replay is None:
+            self.passed.set()
+        else:
+            replay.reuse_token(self._env)
+            self.passed = replay.passed
 
     def start(self) -> None:
         """Start running."""
@@ -83,6 +108,14 @@ class EngineRun:
         self._env.set_stop(stop_date=self._observers.now(), error=error, cause=cause)
         for endpoint in list(self._env.callback_pool_manager._pool.values()):
             endpoint.interrupt_all()
+
+    def waits_for(self, token: str) -> bool:
+        """Whether the token is this run's."""
+        return self._env.callback_pool_manager.get(token) is not None
+
+    def tokens(self) -> frozenset[str]:
+        """The tokens of all tasks that wait, or have waited."""
+        return frozenset(self._env.callback_pool_manager._pool)
 
     def events(self) -> list[HistoryEvent]:
         """Copy the history so far."""
@@ -120,34 +153,65 @@ class EngineRun:
             outcome = self._outcome() if stopped else failed
         if not self._history.ended.is_set():
             self._add_last_event(outcome)
+        self.passed.set()
         TMP_THREADS[:] = [thread for thread in TMP_THREADS if thread.is_alive()]
         self._observers.end(outcome)
 
     def _run_program(self) -> None:
         machine = self._execution.state_machine
-        self._history.add_event(
-            context=self._env.event_history_context,
-            event_type="ExecutionStarted",
-            event_details={
-                "executionStartedEventDetails": {
-                    "input": self._execution.input,
-                    "inputDetails": {"truncated": False},
-                    "roleArn": machine.role_arn,
-                }
-            },
-            update_source_event_id=False,
-        )
+        if not self._history.get_event_history():
+            self._history.add_event(
+                context=self._env.event_history_context,
+                event_type="ExecutionStarted",
+                event_details={
+                    "executionStartedEventDetails": {
+                        "input": self._execution.input,
+                        "inputDetails": {"truncated": False},
+                        "roleArn": machine.role_arn,
+                    }
+                },
+                update_source_event_id=False,
+            )
         program = AmazonStateLanguageParser.parse(machine.definition)[0]
+        if self._resumed:
+            self._go_to_position(program)
         if self._env.is_running():
             program.eval(self._env)
             self._history.ended.wait(_LAST_EVENT_SECONDS)
+
+    def _go_to_position(self, program: Any) -> None:
+        """Let the program begin where the execution was; its time limit counts from the execution's start."""
+        self._env.states.reset(input_value=self._position.input)
+        if self._position.state is None:
+            self._env.set_ended()
+            return
+        program.start_at.start_at_name = self._position.state
+        if program.timeout_seconds is not None:
+            past = (self._observers.now() - self._execution.start_date).total_seconds()
+            program.timeout_seconds.timeout_seconds -= past
+            if program.timeout_seconds.timeout_seconds <= 0:
+                self._env.set_timed_out()
+
+    def _observe(self, event: HistoryEvent) -> None:
+        """Pass an event on with what is needed to go on from there: variables, next state, token."""
+        self._observers.event(event, self._beside(event))
+
+    def _beside(self, event: HistoryEvent) -> dict[str, Any]:
+        entered, left = event.get("stateEnteredEventDetails"), event.get("stateExitedEventDetails")
+        if entered and entered["name"] in self._states:
+            task = self._env.states.context_object.context_object_data.get("Task")
+            return {"token": task["Token"] if task else None}
+        if left and left["name"] in self._states:
+            variables = {"variables": dict(self._env.variable_store._inner_scope)}
+            return {"next_state": self._env.next_state_name, **(variables if "assignedVariables" in left else {})}
+        return {}
 
     def _outcome(self) -> Outcome:
         state = self._env.program_state()
         if isinstance(state, ProgramEnded):
             return Outcome("SUCCEEDED", output=json.dumps(self._env.states.get_input(), separators=(",", ":")))
         if isinstance(state, ProgramError):
-            details = state.error or {}
+            details = self._history.full or state.error or {}
             return Outcome("FAILED", error=details.get("error"), cause=details.get("cause"))
         if isinstance(state, ProgramStopped):
             return Outcome("ABORTED", error=state.error, cause=state.cause)
@@ -158,7 +222,9 @@ class EngineRun:
     def _add_last_event(self, outcome: Outcome) -> None:
         kind = {"SUCCEEDED": "Succeeded", "FAILED": "Failed", "ABORTED": "Aborted", "TIMED_OUT": "TimedOut"}
         given = {"error": outcome.error, "cause": outcome.cause}
-        details = {key: value for key, value in given.items() if value is not None}
+        details: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        if outcome.status == "SUCCEEDED":
+            details = {"output": outcome.output, "outputDetails": {"truncated": False}}
         suffix = kind[outcome.status]
         if outcome.status == "ABORTED":
             self._env.event_history_context.source_event_id = 0

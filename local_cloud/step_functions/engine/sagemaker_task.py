@@ -23,6 +23,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from local_cloud.step_functions.definition.fields import problems_at_run_time
 from local_cloud.step_functions.engine import runtime
 from local_cloud.step_functions.engine.clients import UNREACHABLE
+from local_cloud.step_functions.engine.resume import replay_of
 from local_cloud.step_functions.engine.waits import sleep_while_running
 
 #: What Step Functions tags the jobs with that it waits for; the role needs `sagemaker:AddTags` for it.
@@ -91,8 +92,27 @@ class SageMakerTask(StateTaskService):  # type: ignore[misc]  # moto is imported
         if self.resource.condition:
             request["Tags"] = [*request.get("Tags", []), SERVICE_TAG]
         client = self._client(resource_runtime_part, state_credentials)
-        answer = client._make_api_call(operation.name, request)
+        try:
+            answer = client._make_api_call(operation.name, request)
+        except ClientError as error:
+            found = self._job_of_before(env, client, request, error)
+            if found is None:
+                raise
+            answer = found
         env.stack.append(to_output(answer))
+
+    def _job_of_before(
+        self, env: Any, client: Any, request: Mapping[str, Any], error: ClientError
+    ) -> dict[str, Any] | None:
+        """Find the job of a refused name, where this very state made it before the local cloud was killed."""
+        replay, job = replay_of(env), JOBS.get(self.resource.api_action)
+        if replay is None or job is None or error.response["Error"].get("Code") != "ResourceInUse":
+            return None
+        name = request[job.name_field]
+        description = client._make_api_call(f"Describe{job.kind}Job", {job.name_field: name})
+        if not replay.owns_job(name, description.get("CreationTime")):
+            return None
+        return {job.arn_field: description[job.arn_field]}
 
     def _after_eval_execution(
         self, env: Any, resource_runtime_part: Any, normalised_parameters: dict[str, Any], state_credentials: Any

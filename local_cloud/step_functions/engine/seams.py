@@ -11,7 +11,15 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from local_cloud.step_functions.engine import jsonata_expressions, names, other_tasks, runtime, state_errors, waits
+from local_cloud.step_functions.engine import (
+    definitions,
+    jsonata_expressions,
+    names,
+    other_tasks,
+    runtime,
+    state_errors,
+    waits,
+)
 
 _ENGINE = "moto.stepfunctions.parser"
 _ASL = f"{_ENGINE}.asl"
@@ -34,6 +42,12 @@ class SeamError(ImportError):
 
 SEAMS = (
     Seam(f"{_ASL}.utils.boto_client", "boto_client_for", runtime.boto_client_for, "clients act as the role"),
+    Seam(
+        f"{_ASL}.parse.preprocessor",
+        "Preprocessor.__init__",
+        definitions.own_scopes,
+        "a refused definition's query languages do not stay for the next one",
+    ),
     Seam(f"{_TASK}.service.state_task_service_factory", "state_task_service_for", other_tasks.task_for, "SageMaker"),
     Seam(f"{_TASK}.state_task", "StateTask._from_error", other_tasks.failure_of_task, "an unreachable service's error"),
     Seam(
@@ -53,6 +67,12 @@ SEAMS = (
         "WaitFunction._wait_interval",
         waits.wait_interval,
         "fractions of a second, no missed wake-up",
+    ),
+    Seam(
+        f"{_TASK}.service.state_task_service_callback",
+        "StateTaskServiceCallback._wait_for_task_token_heartbeat",
+        waits.wait_for_heartbeats,
+        "an answer that came before the wait began",
     ),
     Seam(
         f"{_ASL}.component.common.error_name.error_equals_decl",
@@ -93,6 +113,25 @@ SEAMS = (
         "States.NoChoiceMatched",
     ),
     Seam(
+        f"{_ASL}.component.state.choice.comparison.comparison_variable",
+        "ComparisonVariable._eval_body",
+        state_errors.evaluate_comparison,
+        "a Choice whose Variable is not there fails",
+    ),
+    Seam(
+        f"{_ASL}.component.common.path.result_path",
+        "ResultPath._eval_body",
+        state_errors.evaluate_result_path,
+        "States.ResultPathMatchFailure",
+    ),
+    Seam(
+        f"{_TASK}.state_task_lambda",
+        "StateTaskLambda._from_error",
+        other_tasks.failure_of_function,
+        "Lambda.Unknown and the service's errors by name",
+    ),
+    Seam(f"{_ASL}.utils.encoding", "to_json_str", names.to_json_text, "JSON without blanks, as AWS writes it"),
+    Seam(
         f"{_ASL}.component.intrinsic.jsonata",
         "_DECLARATION_BY_VARIABLE_REFERENCE",
         {},
@@ -103,7 +142,8 @@ SEAMS = (
 #: Symbols that are used as they are, and must be there.
 USED = (
     (f"{_ASL}.parse.asl_parser", "AmazonStateLanguageParser.parse"),
-    (f"{_ASL}.parse.asl_parser", "ASLParserException"),
+    (f"{_ASL}.parse.preprocessor", "Preprocessor._query_language_per_scope"),
+    (f"{_ASL}.utils.json_path", "parse"),
     (f"{_ASL}.eval.environment", "Environment.set_stop"),
     (f"{_ASL}.eval.environment", "Environment.program_state"),
     (f"{_ASL}.eval.environment", "Environment.open_frame"),
@@ -111,12 +151,24 @@ USED = (
     (f"{_ASL}.eval.callback.callback", "CallbackPoolManager.heartbeat"),
     (f"{_ASL}.eval.callback.callback", "CallbackEndpoint.interrupt_all"),
     (f"{_ASL}.eval.event.logging", "is_logging_enabled_for"),
+    (f"{_ASL}.eval.states", "ContextObject.update_task_token"),
+    (f"{_ASL}.eval.states", "States.reset"),
+    (f"{_ASL}.component.program.program", "Program.eval"),
     (f"{_TASK}.service.state_task_service", "StateTaskService._after_eval_execution"),
     (f"{_TASK}.service.state_task_service", "StateTaskService._eval_service_task"),
     (f"{_TASK}.service.state_task_service", "StateTaskService._to_boto_request"),
     (f"{_TASK}.service.state_task_service", "StateTaskService._from_boto_response"),
     (f"{_TASK}.service.state_task_service_lambda", "StateTaskServiceLambda._get_supported_parameters"),
     (f"{_TASK}.service.state_task_service_aws_sdk", "StateTaskServiceAwsSdk._normalise_service_error_name"),
+    (f"{_TASK}.service.state_task_service", "StateTaskService._from_error"),
+    (f"{_TASK}.service.state_task_service", "StateTaskService._get_sfn_resource"),
+    (f"{_TASK}.service.state_task_service", "StateTaskService._get_sfn_resource_type"),
+    (f"{_TASK}.service.state_task_service", "StateTaskService._validate_service_integration_is_supported"),
+    (f"{_TASK}.service.state_task_service_aws_sdk", "StateTaskServiceAwsSdk._eval_service_task"),
+    (f"{_TASK}.service.state_task_service_aws_sdk", "StateTaskServiceAwsSdk._from_boto_response"),
+    (f"{_TASK}.service.state_task_service_aws_sdk", "StateTaskServiceAwsSdk._to_boto_request"),
+    (f"{_TASK}.service.state_task_service_lambda", "StateTaskServiceLambda._error_cause_from_client_error"),
+    (f"{_TASK}.service.state_task_service_lambda", "StateTaskServiceLambda._from_error"),
     (f"{_ENGINE}.utils", "TMP_THREADS"),
 )
 

@@ -8,6 +8,7 @@ no longer runs. What it still reports is dropped (see `history`).
 from __future__ import annotations
 
 import copy
+import functools
 import threading
 import time
 from typing import Any
@@ -15,7 +16,10 @@ from typing import Any
 from moto.stepfunctions.parser.asl.component.common.retry.max_attempts_decl import MaxAttemptsOutcome
 from moto.stepfunctions.parser.asl.component.common.retry.retrier_outcome import RetrierOutcome
 from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import EvalTimeoutError
+from moto.stepfunctions.parser.asl.eval.callback.callback import HeartbeatTimedOut
 from moto.stepfunctions.parser.utils import TMP_THREADS
+
+from local_cloud.step_functions.engine import resume, runtime
 
 #: How soon a wait notices that its execution has ended, seconds.
 NOTICE_SECONDS = 0.1
@@ -28,9 +32,21 @@ def sleep_while_running(env: Any, seconds: float) -> None:
         time.sleep(min(left, NOTICE_SECONDS))
 
 
-def wait_interval(_self: Any, env: Any, wait_seconds: float) -> None:
+def wait_interval(self: Any, env: Any, wait_seconds: float) -> None:
     """Wait as a Wait state does (replaces `WaitFunction._wait_interval`, which rounds to seconds)."""
-    sleep_while_running(env, wait_seconds)
+    replay = resume.replay_of(env)
+    sleep_while_running(env, wait_seconds if replay is None else replay.left_of_wait(self, wait_seconds))
+
+
+def wait_for_heartbeats(_self: Any, env: Any, callback_endpoint: Any, heartbeat_endpoint: Any) -> Any:
+    """Wait for a task token's answer (replaces `_wait_for_task_token_heartbeat`, which misses one that came before)."""
+    while env.is_running():
+        outcome = callback_endpoint.get_outcome()
+        if outcome is not None:
+            return outcome
+        if not heartbeat_endpoint.clear_and_wait() and env.is_running():
+            return callback_endpoint.get_outcome() or HeartbeatTimedOut()
+    return None
 
 
 def evaluate_retrier(self: Any, env: Any) -> None:
@@ -45,7 +61,9 @@ def evaluate_retrier(self: Any, env: Any) -> None:
         return
     for step in (self.interval_seconds, self.backoff_rate, self.max_delay_seconds, self.jitter_strategy):
         step.eval(env=env)
-    sleep_while_running(env, env.stack.pop())
+    delay = min(env.stack.pop(), runtime.active().dependencies.longest_retry_wait)
+    replay = resume.replay_of(env)
+    sleep_while_running(env, delay if replay is None else replay.left_of_delay(delay))
     env.stack.append(RetrierOutcome.Executed)
 
 
@@ -56,6 +74,17 @@ def evaluate_with_timeout(self: Any, env: Any) -> None:
     """
     self.timeout.eval(env=env)
     timeout_seconds: float = env.stack.pop()
+    execute = self._eval_execution
+    replay = resume.replay_of(env)
+    attempt = None if replay is None else replay.attempt(self, env)
+    if attempt is not None:  # of an earlier process
+        if attempt.failed:
+            raise resume.recorded_failure(env, attempt)
+        if attempt.outcome is not None:
+            _place_result(self, env, resume.recorded_result(attempt))
+            return
+        timeout_seconds = resume.seconds_left(attempt, timeout_seconds)
+        execute = functools.partial(resume.go_on, self, attempt)
     frame = env.open_frame()
     frame.states.reset(input_value=env.states.get_input())
     frame.stack = copy.deepcopy(env.stack)
@@ -65,7 +94,7 @@ def evaluate_with_timeout(self: Any, env: Any) -> None:
 
     def work() -> None:
         try:
-            self._eval_execution(frame)
+            execute(frame)
             outputs.extend(frame.stack)
         except Exception as failure:  # handed to the state, which retries, catches or fails
             failures.append(failure)
@@ -76,6 +105,7 @@ def evaluate_with_timeout(self: Any, env: Any) -> None:
     TMP_THREADS.append(worker)
     worker.start()
     in_time = _wait(done, env, timeout_seconds)
+    field = frame.next_field_name
     if not in_time:
         frame.event_history_context.closed = True
     frame.set_ended()
@@ -85,6 +115,7 @@ def evaluate_with_timeout(self: Any, env: Any) -> None:
     if not in_time:
         raise EvalTimeoutError()
     if failures:
+        env.next_field_name = field  # the one that was being evaluated
         raise failures[0]
     _place_result(self, env, outputs.pop())
 

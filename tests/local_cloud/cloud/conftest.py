@@ -48,10 +48,12 @@ class Cloud:
         """An output of the stack."""
         return self.deployment.outputs[name]
 
-    def call(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Answer of one of the cloud's own paths; POST when there is a body."""
+    def call(self, path: str, body: object = None, method: str | None = None) -> dict[str, Any]:
+        """Answer of one of the cloud's own paths; POST when there is a body, GET otherwise, unless it is said."""
         request = urllib.request.Request(
-            f"{self.endpoint}/_local_cloud/{path}", data=None if body is None else json.dumps(body).encode()
+            f"{self.endpoint}/_local_cloud/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            method=method,
         )
         with urllib.request.urlopen(request) as answer:
             content: dict[str, Any] = json.load(answer)

@@ -93,3 +93,31 @@ def test_an_event_that_its_target_may_not_get_goes_to_the_dead_letter_queue(clou
     assert attributes["ERROR_CODE"] == "NO_PERMISSIONS"
     assert (attributes["RULE_ARN"], attributes["TARGET_ARN"]) == (rule_arn, function)
     assert json.loads(letters[0]["Body"])["resources"] == [rule_arn]
+
+
+def test_an_alarm_of_one_week_is_over_in_the_next(cloud) -> None:
+    """What was measured before the clock was moved lies that much further back, so a later failure alarms again."""
+    cloudwatch = cloud.client("cloudwatch")
+    metric = {"Namespace": "Weekly", "MetricName": "Failures"}
+    cloudwatch.put_metric_alarm(
+        AlarmName="weekly",
+        **metric,
+        Statistic="Sum",
+        Period=300,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+
+    def state() -> str:
+        return cloudwatch.describe_alarms(AlarmNames=["weekly"])["MetricAlarms"][0]["StateValue"]
+
+    cloudwatch.put_metric_data(Namespace="Weekly", MetricData=[{"MetricName": "Failures", "Value": 1}])
+    alarmed = cloud.eventually(lambda: state() == "ALARM")
+    _move(cloud, datetime.fromisoformat(cloud.call("clock")["now"]) + timedelta(hours=1))
+    over = cloud.eventually(lambda: state() == "OK", seconds=10)
+    cloudwatch.delete_alarms(AlarmNames=["weekly"])
+
+    assert alarmed
+    assert over

@@ -209,3 +209,61 @@ def test_a_definition_in_json_may_have_a_number_substituted(cloud, tmp_path: Pat
     template["Resources"]["Machine"]["Properties"]["RoleArn"] = {"Fn::GetAtt": ["Role", "Arn"]}
 
     assert _deploy(cloud, tmp_path, template).changed
+
+
+def _role(service: str, *statements: dict) -> dict:
+    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    properties: dict = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]}}
+    if statements:
+        document = {"Version": "2012-10-17", "Statement": list(statements)}
+        properties["Policies"] = [{"PolicyName": "own", "PolicyDocument": document}]
+    return {"Type": "AWS::IAM::Role", "Properties": properties}
+
+
+def test_a_policy_that_cannot_be_evaluated_stops_the_deployment(cloud, tmp_path) -> None:
+    """By role, statement and what of it is not evaluated, before anything is created."""
+    statement = {
+        "Sid": "OnlyFromHome",
+        "Effect": "Deny",
+        "Action": "s3:*",
+        "Resource": "*",
+        "Condition": {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}},
+    }
+    template = {"Resources": {"Strange": _role("lambda.amazonaws.com", statement)}}
+
+    with pytest.raises(DeploymentError, match=r"nothing was created: Strange .*OnlyFromHome.*aws:SourceVpc"):
+        _deploy(cloud, tmp_path, template)
+
+
+@pytest.mark.parametrize(
+    ("setting", "call"),
+    [
+        ({"TracingConfig": {"Mode": "Active"}}, "PutTraceSegments on XRAY"),
+        ({"DeadLetterConfig": {"TargetArn": {"Fn::GetAtt": ["Queue", "Arn"]}}}, "SendMessage on SQS"),
+    ],
+)
+def test_a_function_is_refused_whose_role_may_not_do_what_it_asks_for(cloud, tmp_path, setting, call) -> None:
+    """Lambda looks at the role when the function is created."""
+    image = cloud.client("lambda").get_function(FunctionName="sample-keep")["Code"]["ImageUri"]
+    properties = {
+        "PackageType": "Image",
+        "Code": {"ImageUri": image},
+        "ImageConfig": {"Command": ["handlers.keep"]},
+        "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+        **setting,
+    }
+    template = {
+        "Resources": {
+            "Queue": {"Type": "AWS::SQS::Queue"},
+            "Role": _role("lambda.amazonaws.com"),
+            "Function": {"Type": "AWS::Lambda::Function", "Properties": properties},
+        }
+    }
+
+    with pytest.raises(DeploymentError, match=f"does not have permissions to call {call}"):
+        _deploy(cloud, tmp_path, template)
+    stack = tmp_path.name.replace("_", "-")
+    [missing] = [one for one in cloud.call("permissions")["missing"] if one["stack"] == stack]
+
+    assert missing["logical_id"] == "Role"  # told, though the role went with the stack that was rolled back
+    assert missing["yaml"].startswith("- Effect: Allow")

@@ -206,3 +206,132 @@ def test_a_job_whose_role_may_not_pull_its_image_fails(cloud) -> None:
     )
 
     assert "is not authorized to perform: ecr:GetAuthorizationToken" in ended["FailureReason"]
+
+
+def test_a_deny_wins_over_every_allow(cloud, as_role) -> None:
+    """Also one that excludes actions or resources instead of naming them."""
+    bucket = cloud.output("BucketName")
+    objects = f"arn:aws:s3:::{bucket}/deny/*"
+    everything = allow(["s3:PutObject", "s3:GetObject"], objects)
+    but_reading = {"Effect": "Deny", "NotAction": "s3:GetObject", "Resource": objects}
+    but_here = {"Effect": "Deny", "Action": "s3:PutObject", "NotResource": f"{objects[:-1]}here/*"}
+    reader = cloud.client("s3", as_role(everything, but_reading))
+    here = cloud.client("s3", as_role(everything, but_here))
+    cloud.client("s3").put_object(Bucket=bucket, Key="deny/a", Body=b"a")
+    reader.get_object(Bucket=bucket, Key="deny/a")
+    here.put_object(Bucket=bucket, Key="deny/here/a", Body=b"a")
+    refusals = [_refusal(client.put_object, Bucket=bucket, Key="deny/a", Body=b"a") for client in (reader, here)]
+
+    assert all(
+        refusal.response["Error"]["Message"].endswith("with an explicit deny in an identity-based policy")
+        for refusal in refusals
+    )
+
+
+def test_only_who_may_list_a_bucket_learns_that_an_object_is_missing(cloud, as_role) -> None:
+    """To others S3 says 403, whether the object is there or not."""
+    bucket = cloud.output("BucketName")
+    read = allow("s3:GetObject", f"arn:aws:s3:::{bucket}/*")
+    reader = cloud.client("s3", as_role(read))
+    lister = cloud.client("s3", as_role(read, allow("s3:ListBucket", f"arn:aws:s3:::{bucket}")))
+    below = allow("s3:ListBucket", f"arn:aws:s3:::{bucket}", StringLike={"s3:prefix": "mine/*"})
+    one_folder = cloud.client("s3", as_role(read, below))
+    found = [_refusal(one_folder.get_object, Bucket=bucket, Key=key) for key in ("mine/nowhere", "theirs/nowhere")]
+    hidden = _refusal(reader.get_object, Bucket=bucket, Key="nowhere")
+    head = _refusal(reader.head_object, Bucket=bucket, Key="nowhere")
+    shown = _refusal(lister.get_object, Bucket=bucket, Key="nowhere")
+
+    assert hidden.response["Error"]["Code"] == "AccessDenied"
+    assert "s3:ListBucket" in hidden.response["Error"]["Message"]
+    assert head.response["Error"]["Code"] == "403"
+    assert shown.response["Error"]["Code"] == "NoSuchKey"
+    assert [one.response["Error"]["Code"] for one in found] == ["NoSuchKey", "AccessDenied"]
+
+
+def test_an_unsigned_request_reads_nothing(cloud) -> None:
+    """A bucket that is not public is closed to who brings no credentials."""
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    bucket = cloud.output("BucketName")
+    cloud.client("s3").put_object(Bucket=bucket, Key="private", Body=b"a")
+    nobody = boto3.client(
+        "s3", endpoint_url=cloud.endpoint, region_name="us-east-1", config=Config(signature_version=UNSIGNED)
+    )
+
+    assert _refusal(nobody.get_object, Bucket=bucket, Key="private").response["Error"]["Code"] == "AccessDenied"
+
+
+def test_metrics_are_held_to_their_namespace(cloud, as_role) -> None:
+    """The condition key comes from the request, whatever its encoding."""
+    mine = allow("cloudwatch:PutMetricData", "*", StringEquals={"cloudwatch:namespace": "Mine"})
+    metrics = cloud.client("cloudwatch", as_role(mine))
+    theirs = _refusal(metrics.put_metric_data, Namespace="Theirs", MetricData=[{"MetricName": "a", "Value": 1.0}])
+
+    assert "cloudwatch:PutMetricData" in theirs.response["Error"]["Message"]
+
+
+def test_a_policy_that_cannot_be_evaluated_is_refused_by_name(cloud) -> None:
+    """Where it is stored, with what of it is not evaluated."""
+    iam, name = cloud.client("iam"), f"role-{uuid.uuid4().hex[:12]}"
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    statement = {**allow("s3:GetObject", "*", StringEquals={"aws:SourceVpce": "vpce-1"}), "Sid": "FromInside"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    refused = _refusal(iam.put_role_policy, RoleName=name, PolicyName="p", PolicyDocument=document)
+
+    assert refused.response["Error"]["Code"] == "MalformedPolicyDocument"
+    assert "statement FromInside" in refused.response["Error"]["Message"]
+    assert "aws:SourceVpce" in refused.response["Error"]["Message"]
+
+
+def test_handing_a_function_its_role_needs_permission(cloud, as_role) -> None:
+    """iam:PassRole, as for jobs and state machines."""
+    create = allow("lambda:CreateFunction", "*")
+    role = cloud.output("JobRoleArn")
+    refused = _refusal(
+        cloud.client("lambda", as_role(create)).create_function,
+        FunctionName="mine",
+        Role=role,
+        PackageType="Image",
+        Code={"ImageUri": IMAGE},
+    )
+
+    assert refused.response["Error"]["Code"] == "AccessDeniedException"
+    assert f"iam:PassRole on resource: {role}" in refused.response["Error"]["Message"]
+
+
+def test_a_denial_says_which_statement_to_add(cloud, as_role) -> None:
+    """Once for the same denied again, with what narrows it, until the role has it."""
+    session = as_role(allow("sagemaker:CreateProcessingJob", f"{SAGEMAKER}:processing-job/*"))
+    role = cloud.client("sts", session).get_caller_identity()["Arn"].split("/")[1]
+    for name in ("asks-1", "asks-2"):
+        _refusal(cloud.client("sagemaker", session).create_processing_job, **_job(cloud, name))
+    report = cloud.call("permissions")
+    [denied] = [one for one in report["denials"] if one["role"] == role]
+    [missing] = [one for one in report["missing"] if one["role"] == role]
+    policy = {"Version": "2012-10-17", "Statement": [allow("iam:PassRole", cloud.output("JobRoleArn"))]}
+    cloud.client("iam").put_role_policy(RoleName=role, PolicyName="more", PolicyDocument=json.dumps(policy))
+    afterwards = [one for one in cloud.call("permissions")["denials"] if one["role"] == role]
+
+    assert (denied["action"], denied["count"]) == ("iam:PassRole", 2)
+    assert denied["message"].endswith("because no identity-based policy allows the iam:PassRole action")
+    assert missing["statements"][0]["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    assert "Action: iam:PassRole" in missing["yaml"]
+    assert afterwards == []
+
+
+def test_uses_are_counted_by_statement(cloud, as_role) -> None:
+    """For each action and resource as the policy writes them, and not for what was denied."""
+    bucket = cloud.output("BucketName")
+    session = as_role({**allow(["s3:Put*", "s3:GetObject"], f"arn:aws:s3:::{bucket}/counted/*"), "Sid": "Mine"})
+    s3 = cloud.client("s3", session)
+    for key in ("counted/a", "counted/b"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"a")
+    _refusal(s3.put_object, Bucket=bucket, Key="elsewhere", Body=b"a")
+    name = cloud.client("sts", session).get_caller_identity()["Arn"].split("/")[1]
+    [role] = [one for one in cloud.call("permissions")["roles"] if one["name"] == name]
+    [statement] = role["statements"]
+    [use] = statement["uses"]
+
+    assert statement["label"] == "Mine"
+    assert (use["action"], use["resource"], use["count"]) == ("s3:Put*", f"arn:aws:s3:::{bucket}/counted/*", 2)

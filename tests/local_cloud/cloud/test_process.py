@@ -209,3 +209,44 @@ def test_nothing_that_a_cloud_started_outlives_it(tmp_path: Path, number: int) -
     if number == signal.SIGTERM:  # a killed cloud has what it had saved ten seconds before
         assert not redeployed.changed
         assert redeployed.outputs == deployed.outputs
+
+
+def _holds(file: Path, text: str, seconds: float = 30.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if file.is_file() and text in file.read_text():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_the_use_of_permissions_is_counted_on(how: signal.Signals, tmp_path: Path) -> None:
+    """A cloud that is started again goes on where the last one stopped, or where it was a moment before its end."""
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    statement = {"Sid": "Look", "Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
+    counts = []
+    for _ in range(2):
+        cloud = start_cloud(tmp_path, ephemeral=False)
+        try:
+            session = boto3.Session("test", "test", region_name="us-east-1")
+            iam, sts = (session.client(name, endpoint_url=cloud.file.endpoint) for name in ("iam", "sts"))
+            if not counts:
+                iam.create_role(RoleName="looker", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+                policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+                iam.put_role_policy(RoleName="looker", PolicyName="own", PolicyDocument=policy)
+            role = "arn:aws:iam::000000000000:role/looker"
+            keys = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+            own = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], "us-east-1")
+            own.client("s3", endpoint_url=cloud.file.endpoint).list_buckets()
+            [found] = _get(f"{cloud.file.endpoint}/_local_cloud/permissions")["roles"]
+            counts.append(found["statements"][0]["uses"][0]["count"])
+            if how == signal.SIGKILL:  # what it saves by itself, it saves within seconds
+                assert _holds(tmp_path / "services" / "iam.json", "looker")
+                assert _holds(tmp_path / "permissions.json", f'"count": {counts[-1]}')
+        finally:
+            os.kill(cloud.file.pid, how)
+            assert cloud.process is not None
+            cloud.process.wait(30)
+
+    assert counts == [1, 2]

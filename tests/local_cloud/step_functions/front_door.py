@@ -18,6 +18,10 @@ class DeniedError(Exception):
     """What IAM would refuse."""
 
 
+class FunctionDiedError(Exception):
+    """A function that ended without an error of its own: what Lambda reports has no type."""
+
+
 class FrontDoor:
     """Records what is called, runs the functions it is given, and ends jobs when it is told to."""
 
@@ -27,6 +31,7 @@ class FrontDoor:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.job_result: Callable[[dict[str, Any]], dict[str, Any]] | None = lambda _: {"Status": "Completed"}
         self.denied: set[str] = set()
+        self.states: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None  # Step Functions itself
         self.errors: dict[str, tuple[str, str]] = {}
         self.log_lines: dict[tuple[str, str], list[dict[str, Any]]] = {}
         handler = type("Handler", (_Handler,), {"door": self})
@@ -51,6 +56,8 @@ class FrontDoor:
         if operation in self.denied:
             user = f"arn:aws:sts::{ACCOUNT}:assumed-role/machine/x"
             raise DeniedError(f"User: {user} is not authorized to perform: {operation}")
+        if operation.startswith("states:") and self.states is not None:
+            return self.states(operation.removeprefix("states:"), request)
         if operation.startswith("sagemaker:"):
             return self._sagemaker(operation.removeprefix("sagemaker:"), request)
         if operation == "logs:PutLogEvents":
@@ -106,7 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._invoke(body, key)
         elif target:
             prefix, _, action = target.rpartition(".")
-            service = {"SageMaker": "sagemaker", "AWSEvents": "events"}.get(prefix, "logs")
+            services = {"SageMaker": "sagemaker", "AWSEvents": "events", "AWSStepFunctions": "states"}
+            service = services.get(prefix, "logs")
             self._json(f"{service}:{action}", json.loads(body), key)
         else:
             self._publish({name: values[0] for name, values in parse_qs(body.decode()).items()}, key)
@@ -119,8 +127,15 @@ class _Handler(BaseHTTPRequestHandler):
             message = {"__type": "AccessDeniedException", "Message": "not authorized to perform: lambda:InvokeFunction"}
             self._send(403, json.dumps(message).encode(), {"x-amzn-ErrorType": "AccessDeniedException"})
             return
+        if "lambda:InvokeFunction" in self.door.errors:
+            code, message = self.door.errors["lambda:InvokeFunction"]
+            self._send(429, json.dumps({"message": message}).encode(), {"x-amzn-ErrorType": code})
+            return
         try:
             result = self.door.functions[name](event)
+        except FunctionDiedError as error:
+            self._send(200, json.dumps({"errorMessage": str(error)}).encode(), {"X-Amz-Function-Error": "Unhandled"})
+            return
         except Exception as error:
             payload = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)}).encode()
             self._send(200, payload, {"X-Amz-Function-Error": "Unhandled"})

@@ -72,7 +72,7 @@ def test_a_definition_that_does_not_hang_together_is_refused(
         (task("arn:aws:states:::glue:startJobRun.sync"), "arn:aws:states:::glue:startJobRun.sync"),
         (task("arn:aws:states:::sagemaker:createHyperParameterTuningJob.sync"), "createHyperParameterTuningJob.sync"),
         (task("arn:aws:states:::sagemaker:createEndpoint.sync"), "createEndpoint.sync"),
-        (task("arn:aws:states:::states:startExecution.sync:2"), "startExecution.sync:2"),
+        (task("arn:aws:states:::states:startExecution.waitForTaskToken"), "startExecution.waitForTaskToken"),
         (task("arn:aws:states:us-east-1:000000000000:activity:a"), "activity:a"),
         (task("arn:aws:states:::aws-sdk:sagemaker:describeNothing"), "describeNothing"),
         (

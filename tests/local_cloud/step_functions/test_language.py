@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.local_cloud.step_functions.cloud import Cloud, instant, output
+from tests.local_cloud.step_functions.cloud import CallError, Cloud, instant, output
 from tests.local_cloud.step_functions.front_door import FrontDoor
 
 INVOKE = "arn:aws:states:::lambda:invoke"
@@ -93,6 +93,20 @@ def test_retry_counts_up_and_waits_by_its_policy(cloud: Cloud, door: FrontDoor) 
 
     assert output(described) == "done"
     assert seen == [0, 1, 2]
+
+
+def test_waits_between_tries_can_be_kept_short(door: FrontDoor) -> None:
+    """A wait of an hour is cut to what the neighbours allow; the number of tries stays."""
+    door.functions["f"] = lambda _: 1 / 0
+    retry = {"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 3600, "MaxAttempts": 2}
+    cloud = Cloud(door, longest_retry_wait=0.01)
+    try:
+        described = cloud.run(one(call_f(Retry=[retry])))
+    finally:
+        cloud.service.close()
+
+    assert described["error"] == "ZeroDivisionError"
+    assert len(door.requests("lambda:InvokeFunction")) == 3
 
 
 def test_exhausted_retries_are_caught_with_error_and_cause_beside_the_input(cloud: Cloud, door: FrontDoor) -> None:
@@ -307,6 +321,24 @@ def test_a_task_waits_for_its_token(cloud: Cloud, door: FrontDoor) -> None:
     assert output(cloud.ended(first)) == {"ok": 1}
     failed = cloud.ended(second)
     assert (failed["error"], failed["cause"]) == ("Bad", "because")
+
+
+def test_an_answer_counts_once(cloud: Cloud, door: FrontDoor) -> None:
+    """A second answer, when the execution has ended, is told that the task is closed; a made-up token is refused."""
+    door.functions["f"] = lambda _: None
+    parameters = {"FunctionName": "f", "Payload": {"token.$": "$$.Task.Token"}}
+    execution = cloud.start(cloud.create(one(call_f(Resource=f"{INVOKE}.waitForTaskToken", Parameters=parameters))))
+    cloud.wait_for(execution, "TaskSubmitted")
+    token = door.requests("lambda:InvokeFunction")[0]["Payload"]["token"]
+    cloud.call("SendTaskSuccess", taskToken=token, output="1")
+    cloud.ended(execution)
+    with pytest.raises(CallError) as again:
+        cloud.call("SendTaskFailure", taskToken=token)
+    with pytest.raises(CallError) as made_up:
+        cloud.call("SendTaskSuccess", taskToken="made-up", output="1")
+
+    assert again.value.code == "TaskTimedOut"
+    assert made_up.value.code == "InvalidToken"
 
 
 def test_variables_pass_from_a_catcher_to_a_later_state(cloud: Cloud, door: FrontDoor) -> None:
