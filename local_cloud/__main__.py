@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from local_cloud.clock import from_iso
+from local_cloud.durable_files import DamagedStateError
 from local_cloud.server import ServerOptions, run
 from local_cloud.state_directory import StateDirectoryInUseError
 
@@ -29,12 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--retry-seconds",
         type=float,
         default=1.0,
-        help="wait before the first retry of a failed asynchronous invocation (AWS: 60; default: 1)",
+        help="wait before the first retry of a failed asynchronous invocation (AWS: 60; default: 1); "
+        "a state machine waits at most twice as long between two tries of a state",
     )
     options = parser.parse_args(arguments)
     try:
         run(ServerOptions(options.state, options.port, options.parent_pid, options.clock, options.retry_seconds))
-    except (StateDirectoryInUseError, OSError) as problem:
+    except (StateDirectoryInUseError, DamagedStateError, OSError) as problem:
         sys.stderr.write(f"the local cloud cannot start: {problem}\n")
         return 1
     return 0

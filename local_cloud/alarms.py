@@ -3,7 +3,9 @@
 Evaluated are metric alarms with a plain statistic, per period, over the evaluation periods, with the datapoints to
 alarm and the treatment of missing data
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html). It stands in for the
-emulator's evaluation, which looks at a metric of every dimension at once. Metrics live on the machine's clock.
+emulator's evaluation, which looks at a metric of every dimension at once. Metrics live on the machine's clock; when the
+cloud's clock is moved forward, what was measured before lies that much further back, so that an alarm of one week is
+over in the next.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ministack.services import cloudwatch, sqs
@@ -22,7 +24,7 @@ from local_cloud.messages import NoSuchTargetError, check_service_may_publish, s
 Point = Mapping[str, Any]  # a datum as the emulator stores it: Timestamp, Value, …
 
 _logger = logging.getLogger(__name__)
-_TICK_SECONDS = 2.0
+_TICK_SECONDS = 0.5
 _CLOUDWATCH = "cloudwatch.amazonaws.com"
 
 _STATISTICS = frozenset({"Sum", "SampleCount", "Minimum", "Maximum", "Average"})
@@ -44,9 +46,13 @@ _EXECUTION_METRICS = {
 
 
 class Alarms:
-    """Publishes queues' metrics and evaluates alarms every two seconds."""
+    """Publishes queues' metrics and evaluates alarms twice a second.
 
-    def __init__(self) -> None:
+    ``flush`` brings states and messages to the disk: whoever was told is not told again by the next cloud.
+    """
+
+    def __init__(self, flush: Callable[[], object] = lambda: None) -> None:
+        self._flush = flush
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
 
@@ -67,17 +73,27 @@ class Alarms:
     def _run(self) -> None:
         while not self._stop.wait(_TICK_SECONDS):
             try:
-                look()
+                if look():
+                    self._flush()
             except Exception:  # one broken alarm must not silence the others for good
                 _logger.exception("evaluating alarms failed; trying again in %s s", _TICK_SECONDS)
 
 
-def look() -> None:
-    """Publish the queues' metrics, then evaluate every alarm."""
+def age(seconds: float) -> None:
+    """Put all that was measured so far that much further back: the cloud's clock has been moved."""
+    for points in list(cloudwatch._metrics._data.values()):
+        for point in points:
+            point["Timestamp"] -= seconds
+
+
+def look() -> bool:
+    """Publish the queues' metrics, then evaluate every alarm; say whether one has changed its state."""
     _publish_queue_metrics()
+    changed = False
     for (account, region, _name), alarm in list(cloudwatch._alarms._data.items()):
         with scope_of(account, region):
-            evaluate(alarm)
+            changed = evaluate(alarm) or changed
+    return changed
 
 
 def publish_execution_metric(state_machine_arn: str, status: str) -> None:
@@ -87,17 +103,18 @@ def publish_execution_metric(state_machine_arn: str, status: str) -> None:
         cloudwatch.record_metric("AWS/States", metric, 1, "Count", {"StateMachineArn": state_machine_arn})
 
 
-def evaluate(alarm: dict[str, Any]) -> None:
-    """Set an alarm's state from its metric, and perform its actions when the state changes."""
+def evaluate(alarm: dict[str, Any]) -> bool:
+    """Set an alarm's state from its metric, and perform its actions when the state changes; say whether it did."""
     if alarm.get("Statistic") not in _STATISTICS or alarm.get("ComparisonOperator") not in _COMPARISONS:
-        return
+        return False
     state, reason = state_of(alarm, _points(alarm), time.time())
     before = alarm["StateValue"]
     if state is None or state == before:
-        return
+        return False
     alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
     cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
     cloudwatch._dispatch_alarm_actions(_permitted(alarm), before, state, reason)
+    return True
 
 
 def _permitted(alarm: Mapping[str, Any]) -> dict[str, Any]:

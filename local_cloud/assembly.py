@@ -11,18 +11,22 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from local_cloud import async_invocations, emulator
-from local_cloud.alarms import Alarms
+from local_cloud import async_invocations, emulator, object_writes
+from local_cloud.alarms import Alarms, age
 from local_cloud.async_invocations import AsyncInvocations, Waits
 from local_cloud.clock import Clock
 from local_cloud.event_targets import EventTargets
+from local_cloud.faults import FaultPlan
 from local_cloud.front_door import Receive, Scope, Send
+from local_cloud.iam import report
 from local_cloud.iam.guards import Handler, Response
 from local_cloud.iam.install import install as install_iam
 from local_cloud.once import Once
+from local_cloud.persistence import Persistence
 from local_cloud.schedules import Scheduler
 from local_cloud.seams import CLOUDFORMATION, SeamsBrokenError, check_seams
 from local_cloud.services import Place, Services, late_handler
+from local_cloud.spool import Spool
 
 _logger = logging.getLogger(__name__)
 
@@ -31,18 +35,34 @@ class Assembly:
     """All parts of one local cloud, joined."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, endpoint: str, state: Path, clock: Clock, *, retry_seconds: float
+        self,
+        loop: asyncio.AbstractEventLoop,
+        endpoint: str,
+        state: Path,
+        clock: Clock,
+        faults: FaultPlan,
+        *,
+        retry_seconds: float,
     ) -> None:
+        object_writes.finish(state)
         self._app = emulator.start(loop)
         check_seams(but_not=CLOUDFORMATION)
-        self._persistence = emulator.Persistence(self._app)
-        self._services = Services(Place(endpoint, state))
-        self._invocations = AsyncInvocations(async_invocations.run_function, Waits(error=retry_seconds))
-        self._targets = EventTargets(self._invocations.submit, self._services.start_execution, retry_seconds)
-        self._alarms = Alarms()
+        object_writes.install(state)
+        self._persistence = Persistence(self._app, state)
+        self._persistence.load()
+        self._services = Services(Place(endpoint, state, self._flush), faults, retry_seconds)
+        self._invocations = AsyncInvocations(
+            async_invocations.run_function, Waits(error=retry_seconds), faults, self._spool(state, "functions")
+        )
+        self._targets = EventTargets(
+            self._invocations.submit, self._services.start_execution, retry_seconds, self._spool(state, "targets")
+        )
+        self._alarms = Alarms(self._flush)
+        clock.on_move(age)
         self._cloudformation = Once(self._make_cloudformation)
-        self.scheduler = Scheduler(clock, self._targets.deliver)
+        self.scheduler = Scheduler(clock, self._targets.deliver, state / "schedules.json")
         install_iam()
+        self._permissions = report.Keeper(state)
         handlers = self._app.SERVICE_HANDLERS
         self._services.install(handlers)
         _refuse_others(handlers, self._app.SERVICE_REGISTRY)
@@ -53,16 +73,28 @@ class Assembly:
 
     async def aws(self, scope: Scope, receive: Receive, send: Send) -> None:
         """AWS's API, as an ASGI application."""
-        self._persistence.note_change()
-        await self._app.app(scope, receive, send)
+        await self._persistence.serve(self._app.app, scope, receive, send)
 
-    def start(self, *, save: bool) -> None:
-        """Start what runs by itself; ``save`` keeps the resources on disk all the time, not only at the end."""
+    def start(self) -> None:
+        """Start what runs by itself."""
         self.scheduler.start()
         self._alarms.start()
-        if save:
-            self._persistence.start()
+        self._permissions.start()
+        self._persistence.start()
         threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+
+    @staticmethod
+    def permissions() -> dict[str, object]:
+        """What each role was granted, what of it was used, and what was denied."""
+        return report.describe()
+
+    def _spool(self, state: Path, name: str) -> Spool:
+        """Keep events on their way; the messages that they become lie in queues."""
+        return Spool(state / "events" / name, flush=self._flush)
+
+    def _flush(self) -> None:
+        """Bring to the disk what tells people: messages, metrics, the states of alarms."""
+        self._persistence.save(("sqs", "cloudwatch"))
 
     def close(self) -> None:
         """Stop everything, in an order in which nothing new begins, and save the resources."""
@@ -71,6 +103,7 @@ class Assembly:
         self._invocations.close()
         self._alarms.close()
         self._services.close()
+        self._permissions.close()
         self._persistence.close()
 
     def _warm_up(self) -> None:
@@ -84,12 +117,14 @@ class Assembly:
             os.kill(os.getpid(), signal.SIGTERM)
         else:
             self._services.warm_up()
+            self._targets.recover()
+            self._invocations.recover()
 
     def _make_cloudformation(self) -> object:
         from local_cloud.cloudformation.install import install
 
         check_seams(below=CLOUDFORMATION)
-        install(self._services.step_functions)
+        install(self._services.step_functions, self._services.sagemaker)
         self._services.lambda_runtime()  # lays its checks around the provisioner of functions
         return self._app._get_module("cloudformation").handle_request
 

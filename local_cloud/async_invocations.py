@@ -16,15 +16,19 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ministack.core.arn import parse_arn
 from ministack.services import lambda_svc
 
+from local_cloud import request_id
+from local_cloud.faults import DeliverTwice, FaultPlan
+from local_cloud.faults.base import FUNCTION
 from local_cloud.iam import AccessDeniedError, RoleNotAssumableError, check_allowed, check_trust
 from local_cloud.messages import NoSuchTargetError, publish_to_topic, scope_of, send_to_queue
+from local_cloud.spool import Spool
 
 _logger = logging.getLogger(__name__)
 _DEFAULT_RETRIES = 2
@@ -46,7 +50,9 @@ class _Invocation:
     function: Mapping[str, Any]
     event: Any
     request_id: str
-    started: float
+    started: float  # seconds since the epoch
+    ticket: str  # in the spool; empty where it is not kept there
+    attempts: int = 0  # that have failed before
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -57,59 +63,111 @@ class _Invocation:
         configs = self.function.get("event_invoke_configs") or {}
         return self.function.get("event_invoke_config") or configs.get("$LATEST") or {}
 
+    def as_json(self, attempts: int) -> dict[str, Any]:
+        return {
+            "function": self.config["FunctionArn"],
+            "event": self.event,
+            "request_id": self.request_id,
+            "started": self.started,
+            "attempts": attempts,
+        }
+
 
 class AsyncInvocations:
     """Lambda's queue of asynchronous invocations.
 
-    ``run`` executes a function once and returns the emulator's result: ``body``, ``error`` and ``throttle``.
+    ``run`` executes a function once and returns the emulator's result: ``body``, ``error`` and ``throttle``. Lambda
+    promises to deliver an event at least once; ``faults`` say when it is delivered twice. ``spool`` keeps the events
+    for the next cloud, should this one be killed: ``recover`` there invokes their functions.
     """
 
-    def __init__(self, run: Callable[[Mapping[str, Any], Any], Mapping[str, Any]], waits: Waits | None = None) -> None:
+    def __init__(
+        self,
+        run: Callable[[Mapping[str, Any], Any], Mapping[str, Any]],
+        waits: Waits | None = None,
+        faults: FaultPlan | None = None,
+        spool: Spool | None = None,
+    ) -> None:
         self._run = run
+        self._spool = Spool() if spool is None else spool
         self._waits = waits or Waits()
+        self._faults = FaultPlan() if faults is None else faults
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="async-invocation")
         self._closing = threading.Event()
 
     def submit(self, function: Mapping[str, Any], event: Any) -> None:
         """Queue an event for a function (the emulator's record of it); returns at once."""
-        self._pool.submit(self._process, _Invocation(function, event, str(uuid.uuid4()), time.monotonic()))
+        invocation = _Invocation(function, event, request_id.given() or str(uuid.uuid4()), time.time(), "")
+        invocation = replace(invocation, ticket=self._spool.put(invocation.as_json(0)))
+        self._pool.submit(self._process, invocation)
+        twice = self._faults.take(DeliverTwice, FUNCTION, invocation.config["FunctionName"])
+        if twice is not None:
+            self._pool.submit(self._process_later, replace(invocation, ticket=""), twice.seconds)
+
+    def recover(self) -> None:
+        """Queue the events that an earlier cloud left in the spool; one that was being handled then is handled anew."""
+        for ticket, kept in self._spool.waiting():
+            arn = parse_arn(kept["function"])
+            with scope_of(arn.account_id, arn.region):
+                function, config, _name = lambda_svc._get_func_record_for_ref(kept["function"])
+            if not function or not config:
+                _logger.error("the event %s is lost: function %s does not exist any more", kept["request_id"], arn)
+                self._spool.done(ticket)
+                continue
+            record = lambda_svc._execution_record_for_config(function, config)
+            event = (kept["event"], kept["request_id"], kept["started"], ticket, kept["attempts"])
+            self._pool.submit(self._process, _Invocation(record, *event))
 
     def close(self) -> None:
-        """Drop what waits; what runs is ended with its process."""
+        """Stop; what waits stays in the spool, what runs is ended with its process."""
         self._closing.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _process_later(self, invocation: _Invocation, seconds: float) -> None:
+        if not self._closing.wait(seconds):
+            self._process(invocation)
 
     def _process(self, invocation: _Invocation) -> None:
         arn = parse_arn(invocation.config["FunctionArn"])
         try:
             with scope_of(arn.account_id, arn.region):
-                self._invoke_until_done(invocation)
+                dealt_with = self._invoke_until_done(invocation)
         except Exception:
             _logger.exception("asynchronous invocation of %s failed inside the local cloud", arn)
+            dealt_with = True
+        if dealt_with and invocation.ticket:
+            self._spool.flush()
+            self._spool.done(invocation.ticket)
 
-    def _invoke_until_done(self, invocation: _Invocation) -> None:
+    def _invoke_until_done(self, invocation: _Invocation) -> bool:
+        """Invoke until it has gone well or for the last time; False where the cloud ends before."""
         settings = invocation.retry_settings
         retries = int(settings.get("MaximumRetryAttempts", _DEFAULT_RETRIES))
         deadline = invocation.started + float(settings.get("MaximumEventAgeInSeconds", _DEFAULT_AGE_SECONDS))
-        attempts, throttles = 0, 0
+        attempts, throttles = invocation.attempts, 0
         while True:
-            result = self._run(invocation.function, invocation.event)
+            with request_id.using(invocation.request_id):
+                result = self._run(invocation.function, invocation.event)
             if result.get("throttle"):
                 wait = min(self._waits.throttle * 2**throttles, self._waits.throttle_most)
                 throttles += 1
             elif result.get("error"):
+                if self._closing.is_set():
+                    return False  # the cloud itself has ended the function
                 attempts += 1
                 if attempts > retries:
                     self._give_up(invocation, result, "RetriesExhausted", attempts)
-                    return
+                    return True
+                if invocation.ticket:
+                    self._spool.update(invocation.ticket, invocation.as_json(attempts))
                 wait = self._waits.error * 2 ** (attempts - 1)
             else:
-                return
-            if time.monotonic() + wait > deadline:
+                return True
+            if time.time() + wait > deadline:
                 self._give_up(invocation, result, "EventAgeExceeded", attempts)
-                return
+                return True
             if self._closing.wait(wait):
-                return
+                return False
 
     def _give_up(self, invocation: _Invocation, result: Mapping[str, Any], condition: str, attempts: int) -> None:
         name = invocation.config["FunctionName"]
@@ -142,7 +200,7 @@ class AsyncInvocations:
             if service == "sqs":
                 send_to_queue(target_arn, body, attributes)
             else:
-                publish_to_topic(target_arn, body)
+                publish_to_topic(target_arn, body, attributes)
         except (AccessDeniedError, NoSuchTargetError, RoleNotAssumableError) as problem:
             _logger.error("the failed event of function %s is lost: %s", name, problem)
 

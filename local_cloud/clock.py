@@ -26,6 +26,11 @@ class Clock:
         self._real_time = real_time
         self._lock = threading.Lock()
         self._offset = self._load()
+        self._followers: list[Callable[[float], None]] = []
+
+    def on_move(self, follower: Callable[[float], None]) -> None:
+        """Call `follower` with the seconds by which the clock has just been moved forward, each time it is."""
+        self._followers.append(follower)
 
     def now(self) -> datetime:
         """Return the cloud's time, in UTC."""
@@ -45,8 +50,11 @@ class Clock:
                     f"the clock stands at {to_iso(now)} and cannot go back to {to_iso(instant)}: what happened since "
                     "cannot be undone; start a new local cloud to begin at an earlier time"
                 )
-            self._offset += (instant - now).total_seconds()
+            seconds = (instant - now).total_seconds()
+            self._offset += seconds
             self._save()
+        for follower in self._followers:
+            follower(seconds)
 
     def set_before_first_use(self, instant: datetime) -> None:
         """Set the clock to any time, also an earlier one; for a cloud in which nothing has happened yet."""

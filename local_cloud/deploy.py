@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local_cloud.cloudformation.checks import without_effect
-from local_cloud.images import ImageError, ImageRegistry
+from local_cloud.images import ImageError, ImageRegistry, ImageSpec
 from local_cloud.packaging import Image, package, parameter_images
 from local_cloud.template_file import TemplateError, read_template
 
@@ -87,6 +87,21 @@ class CloudAddress(Protocol):
         """The administrator's."""
 
 
+class ImageBuilder(Protocol):
+    """Builds an image and puts it where the cloud finds it by the returned URI, as `ImageRegistry` does."""
+
+    def build(
+        self,
+        name: str,
+        *,
+        dockerfile: Path,
+        context: Path,
+        build_args: Mapping[str, str] | None = None,
+        tag: str = "latest",
+    ) -> ImageSpec:
+        """Raises ImageError."""
+
+
 def deploy(
     template_path: Path,
     cloud: CloudAddress,
@@ -95,28 +110,34 @@ def deploy(
     stack_name: str,
     parameters: Mapping[str, str] | None = None,
     report: Report = lambda _progress: None,
+    images: ImageBuilder | None = None,
     timeout: float = 300.0,
 ) -> Deployment:
     """Create or update a stack and return what it became. Raises DeploymentError.
 
     ``state`` is the cloud's state directory, where built images go. ``parameters`` are values for parameters of the
-    template; the others keep their defaults, or on an update what they had.
+    template; the others keep their defaults, or on an update what they had. ``images`` builds them if not the local
+    cloud itself shall. ``timeout`` is for everything but the images.
     """
-    return _Deployer(cloud, state, stack_name, report, time.monotonic() + timeout).run(template_path, parameters or {})
+    registry = images or ImageRegistry(state, account_id=cloud.account_id, region=cloud.region)
+    return _Deployer(cloud, registry, stack_name, report, timeout).run(template_path, parameters or {})
 
 
 class _Deployer:
-    def __init__(self, cloud: CloudAddress, state: Path, stack_name: str, report: Report, deadline: float) -> None:
+    def __init__(
+        self, cloud: CloudAddress, images: ImageBuilder, stack_name: str, report: Report, timeout: float
+    ) -> None:
         session = boto3.Session(cloud.access_key_id, cloud.secret_access_key, region_name=cloud.region)
         config = Config(retries={"total_max_attempts": 1}, proxies={})
         self._cloudformation: Any = session.client("cloudformation", endpoint_url=cloud.endpoint, config=config)
         self._s3: Any = session.client("s3", endpoint_url=cloud.endpoint, config=config)
         self._bucket = f"deployment-artefacts-{cloud.account_id}-{cloud.region}"
-        self._registry = ImageRegistry(state, account_id=cloud.account_id, region=cloud.region)
+        self._images = images
         self._stack_name = stack_name
         self._report = report
         self._telling = threading.Lock()
-        self._deadline = deadline
+        self._timeout = timeout
+        self._deadline = float("inf")
 
     def run(self, template_path: Path, parameters: Mapping[str, str]) -> Deployment:
         folder = template_path.resolve().parent
@@ -128,6 +149,7 @@ class _Deployer:
                     values[name] = self._build(image)
             self._make_bucket()
             packaged = package(template, folder, self._build, self._upload)
+            self._deadline = time.monotonic() + self._timeout
             changed = self._deploy(packaged, values)
         except (TemplateError, ImageError) as problem:
             raise DeploymentError(str(problem)) from problem
@@ -142,7 +164,7 @@ class _Deployer:
 
     def _build(self, image: Image) -> str:
         self._tell(Progress(image.name, "image", "BUILDING"))
-        built = self._registry.build(
+        built = self._images.build(
             image.name, dockerfile=image.dockerfile, context=image.context, build_args=image.build_args, tag=image.tag
         )
         self._tell(Progress(image.name, "image", "BUILT", "; ".join(built.notes)))

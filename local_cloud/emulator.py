@@ -6,10 +6,8 @@ Its settings are environment variables that it reads when it is imported: ``prep
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -41,28 +39,7 @@ SERVICES = (
     "sts",
     "tagging",
 )
-# The emulator's names for the states of these services. Step Functions and SageMaker keep their own; sessions end.
-_SAVED = frozenset(
-    {
-        "cloudformation",
-        "cloudwatch",
-        "cloudwatch_logs",
-        "ecr",
-        "eventbridge",
-        "iam",
-        "kms",
-        "lambda",
-        "s3",
-        "secretsmanager",
-        "sns",
-        "sqs",
-        "ssm",
-        "tagging",
-    }
-)
 _WORKER_THREADS = 64
-_SAVE_SECONDS = 10.0
-_logger = logging.getLogger(__name__)
 
 
 def prepare(state: Path, port: int) -> None:
@@ -99,7 +76,7 @@ def prepare(state: Path, port: int) -> None:
 
 
 def start(loop: asyncio.AbstractEventLoop) -> ModuleType:
-    """Import the emulator, load what an earlier cloud left in the state directory, and return its ``app`` module.
+    """Import the emulator and return its ``app`` module; it finds the objects that an earlier cloud kept.
 
     The emulator's own start-up (container engine, further listeners, schedulers) is left out on purpose.
     """
@@ -109,7 +86,6 @@ def start(loop: asyncio.AbstractEventLoop) -> ModuleType:
 
     loop.set_default_executor(ThreadPoolExecutor(_WORKER_THREADS, thread_name_prefix="worker"))
     app._MAIN_LOOP = loop
-    app._load_persisted_state()
     return cast(ModuleType, app)
 
 
@@ -124,43 +100,3 @@ def _without_container_engine() -> Iterator[None]:
         yield
     finally:
         del sys.modules["docker"]
-
-
-class Persistence:
-    """Saves the emulator's resources, so that a stopped cloud can be started again with what it had."""
-
-    def __init__(self, app: ModuleType) -> None:
-        self._app = app
-        self._changed = False
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="persistence", daemon=True)
-
-    def start(self) -> None:
-        """Save every ten seconds when something may have changed, so that little is lost by ``kill -9``."""
-        self._thread.start()
-
-    def note_change(self) -> None:
-        """Say that something may have changed."""
-        self._changed = True
-
-    def close(self) -> None:
-        """Save for the last time."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
-        self._save()
-
-    def _run(self) -> None:
-        while not self._stop.wait(_SAVE_SECONDS):
-            if self._changed:
-                self._changed = False
-                self._save()
-
-    def _save(self) -> None:
-        from ministack.core.persistence import save_all
-
-        try:
-            states = self._app._build_persistence_save_dict()
-            save_all({name: state for name, state in states.items() if name in _SAVED})
-        except Exception:
-            _logger.exception("saving the resources failed; a restart finds those of the previous save")

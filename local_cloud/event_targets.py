@@ -29,6 +29,7 @@ from local_cloud.messages import (
     send_to_queue,
     service_allowed,
 )
+from local_cloud.spool import Spool
 
 _logger = logging.getLogger(__name__)
 _EVENTS = "events.amazonaws.com"
@@ -45,9 +46,17 @@ class EventTargets:
 
     ``invoke_async(function record, event)`` queues an asynchronous invocation; ``start_execution(state machine ARN,
     input JSON)`` starts an execution. ``retry_seconds`` is the wait before the first retry; it doubles up to a minute.
+    ``spool`` keeps the events for the next cloud, should this one be killed.
     """
 
-    def __init__(self, invoke_async: InvokeAsync, start_execution: StartExecution, retry_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        invoke_async: InvokeAsync,
+        start_execution: StartExecution,
+        retry_seconds: float = 1.0,
+        spool: Spool | None = None,
+    ) -> None:
+        self._spool = Spool() if spool is None else spool
         self._invoke_async = invoke_async
         self._start_execution = start_execution
         self._retry_seconds = retry_seconds
@@ -58,34 +67,62 @@ class EventTargets:
         """Deliver an event to every target of a rule; returns at once."""
         key = eventbridge._rule_key(rule["Name"], rule.get("EventBusName", "default"))
         for target in list(eventbridge._targets._data.get((account, region, key), [])):
-            self._pool.submit(self._deliver, account, region, rule, target, event)
+            self._submit(account, region, rule, target, event)
+
+    def recover(self) -> None:
+        """Deliver the events that an earlier cloud left in the spool."""
+        for ticket, kept in self._spool.waiting():
+            self._pool.submit(self._deliver_kept, ticket, kept)
 
     def install(self) -> None:
         """Deliver the events that match a rule's pattern here, too, instead of by the emulator."""
 
         def invoke_target(target: Mapping[str, Any], event: Any, rule: Mapping[str, Any], view: Any = None) -> None:
             seen = (view or eventbridge._pattern_event_view(event)).event_with_detail()
-            self._pool.submit(self._deliver, event["Account"], event["Region"], rule, target, seen)
+            self._submit(event["Account"], event["Region"], rule, target, seen)
 
         eventbridge._invoke_target = invoke_target
 
     def close(self) -> None:
-        """Stop delivering."""
+        """Stop delivering; what is not delivered stays in the spool."""
         self._closing.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _deliver(
+    def _submit(
         self, account: str, region: str, rule: Mapping[str, Any], target: Mapping[str, Any], event: dict[str, Any]
     ) -> None:
+        kept: dict[str, Any] = {"account": account, "region": region, "started": time.time()}
+        kept.update(rule=dict(rule), target=dict(target), event=event)
+        self._pool.submit(self._deliver_kept, self._spool.put(kept), kept)
+
+    def _deliver_kept(self, ticket: str, kept: Mapping[str, Any]) -> None:
+        dealt_with = True
+        try:
+            dealt_with = self._deliver(**kept)
+        finally:
+            if dealt_with:
+                self._spool.flush()
+                self._spool.done(ticket)
+
+    def _deliver(
+        self,
+        account: str,
+        region: str,
+        rule: Mapping[str, Any],
+        target: Mapping[str, Any],
+        event: dict[str, Any],
+        started: float,
+    ) -> bool:
+        """Deliver until it has gone well or for the last time; False where the cloud ends before."""
         policy = target.get("RetryPolicy") or {}
         most = int(policy.get("MaximumRetryAttempts", _DEFAULT_ATTEMPTS))
-        deadline = time.monotonic() + float(policy.get("MaximumEventAgeInSeconds", _DEFAULT_AGE_SECONDS))
+        deadline = started + float(policy.get("MaximumEventAgeInSeconds", _DEFAULT_AGE_SECONDS))
         retries = 0
         with scope_of(account, region):
             while True:
                 try:
                     self._hand_over(rule, target, target_payload(target, event, rule))
-                    return
+                    return True
                 except (AccessDeniedError, RoleNotAssumableError) as refused:
                     failure: dict[str, str | int] = {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": str(refused)}
                     break
@@ -99,13 +136,14 @@ class EventTargets:
                     if retries >= most:
                         failure["EXHAUSTED_RETRY_CONDITION"] = "MaximumRetryAttempts"
                         break
-                    if time.monotonic() + wait > deadline:
+                    if time.time() + wait > deadline:
                         failure["EXHAUSTED_RETRY_CONDITION"] = "MaximumEventAgeInSeconds"
                         break
                 retries += 1
                 if self._closing.wait(wait):
-                    return
+                    return False
             self._bury(rule, target, event, failure)
+            return True
 
     def _hand_over(self, rule: Mapping[str, Any], target: Mapping[str, Any], payload: str) -> None:
         arn = parse_arn(target.get("Arn", ""))

@@ -24,11 +24,15 @@ class BadRequestError(ValueError):
 
 @dataclass(frozen=True)
 class Route:
-    """One of the cloud's own paths: ``answer`` takes the JSON body and returns the JSON answer."""
+    """One of the cloud's own paths: ``answer`` takes the JSON body, an object, and returns the JSON answer.
+
+    With ``lists`` the body may be a list, too.
+    """
 
     method: str
     name: str
-    answer: Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+    answer: Callable[[Any], Awaitable[Mapping[str, Any]]]
+    lists: bool = False
 
 
 class FrontDoor:
@@ -56,7 +60,7 @@ class FrontDoor:
             await _send_json(send, 404, {"error": f"no such path; there are {known}"})
             return
         try:
-            await _send_json(send, 200, await route.answer(await _read_json(receive)))
+            await _send_json(send, 200, await route.answer(await _read_json(receive, route.lists)))
         except BadRequestError as problem:
             await _send_json(send, 400, {"error": str(problem)})
 
@@ -75,7 +79,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-async def _read_json(receive: Receive) -> Mapping[str, Any]:
+async def _read_json(receive: Receive, lists: bool) -> Any:
     body = b""
     while True:
         message = await receive()
@@ -88,8 +92,8 @@ async def _read_json(receive: Receive) -> Mapping[str, Any]:
         parsed = json.loads(body or b"{}")
     except ValueError as error:
         raise BadRequestError(f"the body is no JSON: {error}") from None
-    if not isinstance(parsed, dict):
-        raise BadRequestError("the body is no JSON object")
+    if not isinstance(parsed, dict) and not (lists and isinstance(parsed, list)):
+        raise BadRequestError("the body is no JSON object" + (" and no list" if lists else ""))
     return parsed
 
 

@@ -1,9 +1,9 @@
-"""How much memory an execution environment uses, and the end of one that uses too much.
+"""How much memory the programs of a sandbox use, and the end of what uses too much.
 
 A limit of address space (RLIMIT_AS, RLIMIT_DATA) gives a MemoryError where AWS kills, and counts what numerical
-libraries merely reserve; control groups are rarely an ordinary user's to make. So the memory that the function's
-processes really occupy is looked at all the time, and the largest process is killed when it is too much, as the
-kernel does on AWS. A function may thus exceed its limit for some hundredths of a second.
+libraries merely reserve; control groups are rarely an ordinary user's to make. So the memory that the processes really
+occupy is looked at all the time, and the largest process is killed when it is too much, as the kernel does on AWS. A
+program may thus exceed its limit for some hundredths of a second.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SEARCH_EVERY = 10  # looks between two searches for new processes, which take l
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MB = 1024 * 1024
 _PROC = Path("/proc")
-_EMULATOR = "aws-lambda-rie-"  # as the kernel shortens the program's name
+_EMULATOR = "aws-lambda-rie-"  # of Lambda, does not count; as the kernel shortens the program's name
 
 
 class MemoryMeter:
@@ -32,6 +32,7 @@ class MemoryMeter:
         self._limit_mb = limit_mb
         self._processes: list[int] = []
         self._most = 0
+        self.exceeded = False  # whether a process was killed
 
     @property
     def most_mb(self) -> int:
@@ -50,14 +51,14 @@ class MemoryMeter:
             done.set()
             thread.join()
             if not self._processes:
-                self._processes = _function_processes(self._pid)
+                self._processes = _processes_below(self._pid)
             self._look()
 
     def _watch(self, done: threading.Event) -> None:
         looks = 0
         while not done.wait(_INTERVAL_SECONDS):
             if looks % _SEARCH_EVERY == 0 or not self._processes:
-                self._processes = _function_processes(self._pid)
+                self._processes = _processes_below(self._pid)
             looks += 1
             self._look()
 
@@ -72,12 +73,13 @@ class MemoryMeter:
         self._most = max(self._most, resident)
         if sum(own.values()) > self._limit:
             self._most = max(self._most, self._limit)
+            self.exceeded = True
             with contextlib.suppress(ProcessLookupError):
                 os.kill(max(own, key=lambda process: own[process]), signal.SIGKILL)
 
 
-def _function_processes(sandbox: int) -> list[int]:
-    """The processes of the function itself: what the emulator has started."""
+def _processes_below(sandbox: int) -> list[int]:
+    """The processes of the program itself: neither process 1 of the sandbox nor Lambda's emulator."""
     children: dict[int, list[int]] = {}
     names: dict[int, str] = {}
     for entry in os.listdir(_PROC):  # noqa: PTH208  pathlib's is slower

@@ -43,9 +43,11 @@ def send_to_queue(
     sqs._act_send_message(request, queue["url"])
 
 
-def publish_to_topic(topic_arn: str, body: str, *, subject: str = "") -> None:
+def publish_to_topic(
+    topic_arn: str, body: str, attributes: Mapping[str, str | int] | None = None, *, subject: str = ""
+) -> None:
     """Publish a message on a topic; permissions are the caller's business. Raises NoSuchTargetError."""
-    if sns.publish_internal(topic_arn, body, subject) is None:
+    if sns.publish_internal(topic_arn, body, subject, message_attributes=_typed(attributes or {})) is None:
         raise NoSuchTargetError(f"topic {topic_arn} does not exist")
 
 

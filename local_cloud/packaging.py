@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -42,17 +44,45 @@ def package(template: Mapping[str, Any], folder: Path, build: BuildImage, upload
 
     ``folder`` is the template's: local paths are relative to it. Raises TemplateError.
     """
-    packaged: dict[str, Any] = copy.deepcopy(dict(template))
-    images = dict(_function_images(packaged, folder))
+    packaged = _with_function_images(template, folder, build)
+    for logical_id, properties in _local_definitions(packaged):
+        properties["DefinitionUri"] = _upload_file(logical_id, folder / properties["DefinitionUri"], upload)
+    return packaged
+
+
+def write_built(template: Mapping[str, Any], folder: Path, build: BuildImage, into: Path) -> Path:
+    """Write ``template.yaml`` into a folder as ``sam build`` does, and return it: ``sam deploy`` takes it as it is.
+
+    Functions name their image by URI, parameters that hold an image have it as their default, and local paths are
+    relative to the new file. Nothing is uploaded. Raises TemplateError.
+    """
+    built = _with_function_images(template, folder, build)
+    for name, image in parameter_images(template, folder).items():
+        built["Parameters"][name]["Default"] = build(image)
+    for _, properties in _local_definitions(built):
+        properties["DefinitionUri"] = os.path.relpath(folder / properties["DefinitionUri"], into)
+    into.mkdir(parents=True, exist_ok=True)
+    path = into / "template.yaml"
+    path.write_text(json.dumps(built, indent=2) + "\n", "utf-8")  # JSON is YAML
+    return path
+
+
+def _with_function_images(template: Mapping[str, Any], folder: Path, build: BuildImage) -> dict[str, Any]:
+    copied: dict[str, Any] = copy.deepcopy(dict(template))
+    images = dict(_function_images(copied, folder))
     with ThreadPoolExecutor(max_workers=4) as pool:
         uris = dict(zip(images, pool.map(build, images.values()), strict=True))
     for logical_id, uri in uris.items():
-        packaged["Resources"][logical_id].setdefault("Properties", {})["ImageUri"] = uri
-    for logical_id, resource in packaged["Resources"].items():
+        copied["Resources"][logical_id].setdefault("Properties", {})["ImageUri"] = uri
+    return copied
+
+
+def _local_definitions(template: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the state machines, by logical ID, whose definition is a file on this machine, with their properties."""
+    for logical_id, resource in template["Resources"].items():
         definition = (resource.get("Properties") or {}).get("DefinitionUri")
         if resource.get("Type") == _STATE_MACHINE and isinstance(definition, str) and not definition.startswith("s3:"):
-            resource["Properties"]["DefinitionUri"] = _upload_file(logical_id, folder / definition, upload)
-    return packaged
+            yield logical_id, resource["Properties"]
 
 
 def parameter_images(template: Mapping[str, Any], folder: Path) -> dict[str, Image]:

@@ -11,8 +11,11 @@ when that is killed with SIGKILL (see `sandbox_launcher`).
 import errno
 import marshal
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,12 +42,32 @@ class Mount:
     read_only: bool = False
 
 
+@dataclass(frozen=True)
+class Volume:
+    """A file system of `size` bytes of its own at an absolute path of the sandbox.
+
+    It starts as a copy of the host's directory `source`, which at the end of the program gets what is in it then.
+    """
+
+    source: Path
+    target: str
+    size: int
+
+
+class VolumeFullError(SandboxError):
+    """A volume is too small for what it is to start with."""
+
+
 class Sandboxed:
     """A program in a sandbox. Its exit code is 128 + the number of the signal when a signal ended it."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", lifeline: int) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", lifeline: int, volumes: Sequence[tuple[int, Path]] = ()
+    ) -> None:
         self._process = process
         self._lifeline: int | None = lifeline
+        self._volumes = list(volumes)
+        self._lock = threading.Lock()
 
     @property
     def pid(self) -> int:
@@ -60,7 +83,7 @@ class Sandboxed:
         """The exit code if the program has ended."""
         code = self._process.poll()
         if code is not None:
-            self._cut_lifeline()
+            self._ended()
         return code
 
     def wait(self, timeout: float | None = None) -> int:
@@ -69,7 +92,7 @@ class Sandboxed:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"The program in sandbox {self.pid} has not ended after {timeout} s.") from error
-        self._cut_lifeline()
+        self._ended()
         return code
 
     def terminate(self) -> None:
@@ -79,6 +102,12 @@ class Sandboxed:
     def kill(self) -> None:
         """Kills everything in the sandbox. Does not wait."""
         self._cut_lifeline()
+
+    def _ended(self) -> None:
+        self._cut_lifeline()
+        with self._lock:
+            while self._volumes:
+                _bring_back(*self._volumes.pop())
 
     def _cut_lifeline(self) -> None:
         lifeline, self._lifeline = self._lifeline, None
@@ -95,6 +124,7 @@ def spawn(
     log: Path | int,
     read_only_root: bool = False,
     tmpfs: Sequence[tuple[str, int]] = (),
+    volumes: Sequence[Volume] = (),
     hide_shm: bool = False,
     stop_grace_seconds: float,
 ) -> Sandboxed:
@@ -102,12 +132,13 @@ def spawn(
 
     `argv[0]` is looked for on the PATH of `env`, which is the whole environment. `log` takes standard output and error:
     a file to append to, or a file descriptor. `tmpfs` lists (absolute path, size in bytes) of empty, writable
-    directories; with `read_only_root` only these and the writable mounts can be written to. `hide_shm` leaves out
-    `/dev/shm`, so that semaphores cannot be made. A mount point need not exist on the host, which is never changed; one
-    inside another mount is created in that mount's source, as container engines do. `stop_grace_seconds` is the time
-    between `terminate` and the end of everything.
+    directories; with `read_only_root` only these, `volumes` and the writable mounts can be written to. `hide_shm`
+    leaves out `/dev/shm`, so that semaphores cannot be made. A mount point need not exist on the host, which is never
+    changed; one inside another mount is created in that mount's source, as container engines do. `stop_grace_seconds`
+    is the time between `terminate` and the end of everything.
 
-    Raises SandboxError: the kernel refuses namespaces, a mount fails; ProgramNotFoundError: nothing to run.
+    Raises SandboxError: the kernel refuses namespaces, a mount fails; ProgramNotFoundError: nothing to run;
+    VolumeFullError.
     """
     if not sys.platform.startswith("linux"):
         raise SandboxError(
@@ -116,12 +147,15 @@ def spawn(
         )
     lifeline_read, lifeline_write = os.pipe()
     status_read, status_write = os.pipe()
+    receiving, sending = socket.socketpair() if volumes else (None, None)
     specification = {
         "argv": list(argv),
         "env": dict(env),
         "cwd": cwd,
         "mounts": [asdict(mount) | {"source": str(mount.source.absolute())} for mount in mounts],
         "tmpfs": list(tmpfs),
+        "volumes": [(volume.target, str(volume.source.absolute()), volume.size) for volume in volumes],
+        "channel": sending.fileno() if sending is not None else -1,
         "read_only_root": read_only_root,
         "hide_shm": hide_shm,
         "keep": _interpreter_paths(),
@@ -134,18 +168,45 @@ def spawn(
     except BaseException:
         os.close(lifeline_write)
         os.close(status_read)
+        if receiving is not None:
+            receiving.close()
         raise
     finally:
         os.close(lifeline_read)
         os.close(status_write)
+        if sending is not None:
+            sending.close()
     with os.fdopen(status_read, "rb") as file:
         report = file.read(_REPORT_BYTES)  # ends when the program runs: its copy is closed on exec
-    sandboxed = Sandboxed(process, lifeline_write)
+    opened = _receive(receiving, len(volumes)) if receiving is not None else ()
+    sources = [volume.source for volume in volumes]
+    sandboxed = Sandboxed(process, lifeline_write, list(zip(opened, sources, strict=False)))
     if report:
         sandboxed.kill()
         sandboxed.wait()
         raise _error(marshal.loads(report), argv)  # noqa: S302  the launcher wrote it
     return sandboxed
+
+
+def _receive(receiving: socket.socket, number: int) -> Sequence[int]:
+    """The volumes' directories, opened by the launcher; fewer than there are volumes if it failed before."""
+    with receiving:
+        return socket.recv_fds(receiving, 16, number)[1]
+
+
+def _bring_back(opened: int, directory: Path) -> None:
+    """Replaces a directory's contents by those of a volume that nobody uses any more, and lets the volume go."""
+
+    def special(folder: str, names: list[str]) -> list[str]:
+        """Pipes and sockets, which cannot be copied."""
+        paths = {name: Path(folder, name) for name in names}
+        return [name for name, path in paths.items() if not (path.is_symlink() or path.is_dir() or path.is_file())]
+
+    try:
+        shutil.rmtree(directory)
+        shutil.copytree(f"/proc/self/fd/{opened}", directory, symlinks=True, ignore=special)
+    finally:
+        os.close(opened)
 
 
 def ensure_supported() -> None:
@@ -161,7 +222,8 @@ def _start_launcher(specification: dict[str, Any], log: Path | int) -> "subproce
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if isinstance(log, Path) else log
     try:
         os.write(message, marshal.dumps(specification))
-        passed = (message, specification["lifeline"], specification["status"])
+        passed = [message, specification["lifeline"], specification["status"]]
+        passed += [specification["channel"]] if specification["volumes"] else []
         return subprocess.Popen(
             [sys.executable, "-I", "-S", str(LAUNCHER), str(message)],
             stdin=subprocess.DEVNULL,
@@ -198,6 +260,8 @@ def _error(report: Mapping[str, Any], argv: Sequence[str]) -> SandboxError:
         return SandboxError(f"{problem} The command was {list(argv)}.")
     if report["kind"] == "cwd":
         return ProgramNotFoundError(f"{problem} Check the image's WORKDIR.")
+    if report["kind"] == "volume" and number == errno.ENOSPC:
+        return VolumeFullError(problem)
     if number == errno.ENOSYS:
         return SandboxError(f"{problem} The local cloud needs Linux 5.2 or later; this is {os.uname().release}.")
     if report["kind"] == "source":

@@ -14,7 +14,7 @@ this one. Argument: the number of an inherited file descriptor with the specific
 `local_cloud.sandbox`.
 """
 # pathlib would double the start-up time
-# ruff: noqa: PTH102, PTH103, PTH106, PTH110, PTH112, PTH115, PTH116, PTH118, PTH120, PTH123, PTH211
+# ruff: noqa: PTH101, PTH102, PTH103, PTH106, PTH110, PTH112, PTH115, PTH116, PTH118, PTH120, PTH123, PTH211
 
 from __future__ import annotations
 
@@ -225,14 +225,18 @@ class MountTree:
             (target, clone_tree(source), os.path.isdir(source), read_only, 0) for target, source, read_only in mounts
         ]
         actions += [(target, None, True, False, size) for target, size in specification["tmpfs"]]
+        volumes = specification["volumes"]
+        actions += [(target, clone_tree(source), True, False, size) for target, source, size in volumes]
         if specification["hide_shm"]:
             self.minimal_devices()
         writable = []
         for target, tree, directory, read_only, size in sorted(actions, key=lambda action: action[0].count("/")):
             point = self.make_point(target, directory)
-            if tree is None:
+            if size:
                 mount("tmpfs", point, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size},mode=1777")
-            else:
+                if tree is not None:
+                    fill(point, tree)
+            elif tree is not None:
                 attach_tree(tree, point)
             self.owners[point] = "ours"
             if read_only:
@@ -243,6 +247,47 @@ class MountTree:
             set_read_only("/", True, recursive=True)
             for point in writable:
                 set_read_only(point, False)
+
+
+def fill(point: str, tree: int) -> None:
+    """Copies what `clone_tree` has copied the mounts of into a new file system, which may be too small for it."""
+    hidden = os.path.join(point, HOST_ENTRIES)
+    try:
+        os.mkdir(hidden)
+        attach_tree(tree, hidden)
+        copy(hidden, point)
+        checked(libc.umount2(os.fsencode(hidden), MNT_DETACH), "mount", f"detach {hidden}")
+        os.rmdir(hidden)
+    except OSError as error:
+        raise SetupError("volume", f"copy the files of {point} into a volume of its own", error.errno or 0) from error
+
+
+def copy(source: str, target: str) -> None:
+    """Copies files, folders and symbolic links."""
+    for entry in os.scandir(source):
+        place = os.path.join(target, entry.name)
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), place)
+            continue
+        if entry.is_dir():
+            os.mkdir(place)
+            copy(entry.path, place)
+        else:
+            with open(entry.path, "rb") as original, open(place, "wb") as copied:
+                while chunk := original.read(1 << 20):
+                    copied.write(chunk)
+        os.chmod(place, stat.S_IMODE(entry.stat().st_mode))
+
+
+def hand_over(channel: int, volumes: list[tuple[str, str, int]]) -> None:
+    """Gives the local cloud a way into the volumes that outlives this namespace: it wants what the program leaves."""
+    import socket  # takes longer than all the rest, and hardly a sandbox has a volume
+
+    opened = [os.open(os.path.realpath(target), os.O_RDONLY | os.O_DIRECTORY) for target, _, _ in volumes]
+    with socket.socket(fileno=channel) as sending:
+        socket.send_fds(sending, [b"volumes"], opened)
+    for descriptor in opened:
+        os.close(descriptor)
 
 
 def new_namespaces() -> None:
@@ -351,6 +396,8 @@ def launch(specification: dict[str, Any], status: int) -> NoReturn:
     """Builds the namespaces, starts process 1 in them and ends with its exit code."""
     new_namespaces()
     MountTree().apply(specification)
+    if specification["volumes"]:
+        hand_over(specification["channel"], specification["volumes"])
     # from here on no signal may be lost between two processes
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGCHLD])
     init = os.fork()

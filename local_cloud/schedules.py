@@ -13,10 +13,12 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 from ministack.services import eventbridge
 
+from local_cloud import durable_files
 from local_cloud.clock import Clock, to_iso
 
 _logger = logging.getLogger(__name__)
@@ -48,14 +50,17 @@ class Scheduler:
     """Watches the clock and fires each enabled scheduled rule at its last due instant since the previous look.
 
     A rule fires at most once per look: when the clock jumps over many due instants only the last one fires, so that a
-    moved clock brings one event per rule, not a flood. EventBridge, too, never catches up on instants it missed.
+    moved clock brings one event per rule, not a flood. EventBridge, too, never catches up on instants it missed: what
+    was due while no cloud ran does not fire later. ``file`` keeps when each rule was created, from where ``rate(…)``
+    counts, also after a restart.
     """
 
-    def __init__(self, clock: Clock, deliver: Deliver) -> None:
+    def __init__(self, clock: Clock, deliver: Deliver, file: Path | None = None) -> None:
+        self._file = file
         self._clock = clock
         self._deliver = deliver
         self._looked_at: dict[str, datetime] = {}
-        self._created: dict[str, datetime] = {}
+        self._created: dict[str, datetime] = durable_files.read(file) if file and file.is_file() else {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="schedules", daemon=True)
@@ -83,6 +88,7 @@ class Scheduler:
             self._clock.set_before_first_use(instant)
             self._looked_at = dict.fromkeys(self._looked_at, instant)
             self._created = dict.fromkeys(self._created, instant)
+            self._save()
 
     def look(self) -> list[Firing]:
         """Fire every rule that came due since the previous look."""
@@ -93,8 +99,10 @@ class Scheduler:
         now = self._clock.now()
         firings = []
         rules = {rule["Arn"]: (account, region, rule) for account, region, rule in _scheduled_rules()}
-        for arn in self._looked_at.keys() - rules.keys():
-            del self._looked_at[arn], self._created[arn]
+        known = set(self._created)
+        for arn in known - rules.keys():
+            self._looked_at.pop(arn, None)
+            del self._created[arn]
         for arn, (account, region, rule) in rules.items():
             since = self._looked_at.setdefault(arn, now)
             created = self._created.setdefault(arn, now)
@@ -104,7 +112,13 @@ class Scheduler:
                 continue
             firings.append(Firing(rule["Name"], arn, due))
             self._deliver(account, region, rule, scheduled_event(rule, account, region, due))
+        if self._created.keys() != known:
+            self._save()
         return firings
+
+    def _save(self) -> None:
+        if self._file is not None:
+            durable_files.write(self._file, durable_files.to_json(self._created))
 
     def _run(self) -> None:
         while not self._stop.wait(_TICK_SECONDS):

@@ -18,8 +18,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from local_cloud import emulator
+from local_cloud import durable_files, emulator
 from local_cloud.clock import Clock, ClockMovedBackError, from_iso, to_iso
+from local_cloud.faults import FaultPlan
+from local_cloud.faults import control as faults_control
+from local_cloud.faults.api import FaultyApi
 from local_cloud.front_door import BadRequestError, FrontDoor, Route
 from local_cloud.state_directory import LOG_FILE, CloudFile, StateDirectory
 
@@ -50,6 +53,7 @@ def run(options: ServerOptions) -> None:
     directory = StateDirectory(options.state.resolve())
     try:
         _log_to(directory.path / LOG_FILE)
+        durable_files.check(directory.path)
         listener = _listen(options.port, directory.path / "port")
         emulator.prepare(directory.path, listener.getsockname()[1])
         asyncio.run(_serve(options, directory, listener))
@@ -62,7 +66,8 @@ def _listen(port: int, kept: Path) -> socket.socket:
 
     URLs of queues and of the stack's outputs hold the port, so a restarted cloud is best found where it was.
     """
-    wanted = [port] if port else [int(kept.read_text()), 0] if kept.is_file() else [0]
+    before = kept.read_text().strip() if kept.is_file() else ""
+    wanted = [port] if port else [int(before), 0] if before.isdecimal() else [0]
     for number in wanted:
         try:
             listener = socket.create_server((_HOST, number), backlog=512)
@@ -87,11 +92,12 @@ async def _serve(options: ServerOptions, directory: StateDirectory, listener: so
     clock = Clock(directory.path / "clock.json")
     if options.clock is not None:
         clock.set_before_first_use(options.clock)
-    assembly = Assembly(loop, endpoint, directory.path, clock, retry_seconds=options.retry_seconds)
-    routes = _routes(assembly, clock, endpoint)
+    faults = FaultPlan()
+    assembly = Assembly(loop, endpoint, directory.path, clock, faults, retry_seconds=options.retry_seconds)
+    routes = [*_routes(assembly, clock, endpoint), *faults_control.routes(faults)]
     closing = asyncio.Event()
-    server = asyncio.create_task(_http(FrontDoor(assembly.aws, routes), listener, closing))
-    assembly.start(save=options.parent_pid is None)
+    server = asyncio.create_task(_http(FrontDoor(FaultyApi(assembly.aws, faults), routes), listener, closing))
+    assembly.start()
     directory.publish(
         CloudFile(
             endpoint=endpoint,
@@ -153,7 +159,15 @@ def _routes(assembly: Any, clock: Clock, endpoint: str) -> list[Route]:
             raise BadRequestError(str(problem)) from None
         return {"now": to_iso(clock.now()), "fired": fired}
 
-    return [Route("GET", "health", health), Route("GET", "clock", tell_time), Route("POST", "clock", move)]
+    async def permissions(_request: Mapping[str, Any]) -> Mapping[str, Any]:
+        return dict(await asyncio.to_thread(assembly.permissions))
+
+    return [
+        Route("GET", "health", health),
+        Route("GET", "clock", tell_time),
+        Route("POST", "clock", move),
+        Route("GET", "permissions", permissions),
+    ]
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, pid: int | None, stop: asyncio.Event) -> int | None:

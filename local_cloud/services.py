@@ -20,8 +20,9 @@ from ministack.services import lambda_svc
 from local_cloud.alarms import publish_execution_metric
 from local_cloud.emulator import ACCOUNT_ID, ADMINISTRATOR, REGION
 from local_cloud.event_targets import put_event
+from local_cloud.faults import FaultPlan
 from local_cloud.iam import AccessDeniedError, RoleNotAssumableError, check_allowed, credentials_for_role, is_allowed
-from local_cloud.iam.guards import Handler, Response, guard_sagemaker, guard_states
+from local_cloud.iam.guards import Handler, Response, guard_passed_roles, guard_s3, guard_sagemaker
 from local_cloud.images import ImageNotFoundError, ImageRegistry, ImageSpec
 from local_cloud.job_changes import JobChanges
 from local_cloud.messages import scope_of
@@ -36,21 +37,26 @@ _logger = logging.getLogger(__name__)
 _SAGEMAKER = "sagemaker.amazonaws.com"
 _STATES = "states.amazonaws.com"
 _LAMBDA = "lambda.amazonaws.com"
+_LONGEST_RETRY_WAIT = 2  # in waits before Lambda's first retry: a minute between tries is long at home
+_EVENTS = "events.amazonaws.com"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the local cloud is: its endpoint and its state directory."""
+    """Where the local cloud is: its endpoint and its state directory; ``flush`` brings messages and metrics there."""
 
     endpoint: str
     state: Path
+    flush: Callable[[], object] = lambda: None
 
 
 class Services:
     """SageMaker, Step Functions and Lambda's runtime: call ``sagemaker()`` and so on to get one."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, faults: FaultPlan, retry_seconds: float) -> None:
         self._place = place
+        self._faults = faults
+        self._retry_seconds = retry_seconds
         self._images = ImageRegistry(place.state, account_id=ACCOUNT_ID, region=REGION)
         self._job_changes = JobChanges()
         self.sagemaker: Once[SageMakerService] = Once(self._make_sagemaker)
@@ -60,9 +66,12 @@ class Services:
     def install(self, handlers: dict[str, Handler]) -> None:
         """Put SageMaker and Step Functions behind the emulator's front door, and AWS's runtime behind its Lambda."""
         handlers["sagemaker"] = guard_sagemaker(late_handler(self.sagemaker, lambda service: service.handle))
-        handlers["states"] = guard_states(late_handler(self.step_functions, lambda service: service.handler))
-        own = handlers["lambda"]
-        handlers["lambda"] = late_handler(self.lambda_runtime, lambda _runtime: own)
+        states = late_handler(self.step_functions, lambda service: service.handler)
+        handlers["states"] = guard_passed_roles(states, _STATES)
+        functions, events, objects = handlers["lambda"], handlers["events"], handlers["s3"]
+        handlers["lambda"] = guard_passed_roles(late_handler(self.lambda_runtime, lambda _runtime: functions), _LAMBDA)
+        handlers["events"] = guard_passed_roles(events, _EVENTS)
+        handlers["s3"] = guard_s3(objects)
 
     def warm_up(self) -> None:
         """Make all services now."""
@@ -116,10 +125,12 @@ class Services:
             state_dir=self._place.state,
             region=REGION,
             account_id=ACCOUNT_ID,
+            faults=self._faults,
         )
         service = sagemaker.SageMakerService(environment)
         service.on_state_change(self._job_changes.note)
         service.on_state_change(_put_state_change)
+        service.recover()
         return service
 
     def _make_lambda_runtime(self) -> LambdaRuntime:
@@ -135,6 +146,7 @@ class Services:
             credentials_for=credentials,
             write_logs=write_logs,
             region=REGION,
+            faults=self._faults,
         )
         install(lambda_svc, runtime)
         return runtime
@@ -153,13 +165,26 @@ class Services:
                 account_id=ACCOUNT_ID,
                 region=REGION,
                 state_dir=self._place.state,
-                emit_event=_put_execution_event,
+                emit_event=self._put_execution_event,
                 delivery_credentials=_administrator,
                 wait_for_job=self._job_changes.wait,
+                longest_retry_wait=_LONGEST_RETRY_WAIT * self._retry_seconds,
             )
         )
         service.prepare()
+        service.resume()
         return service
+
+
+    def _put_execution_event(
+        self, source: str, detail_type: str, detail: Mapping[str, Any], resources: Sequence[str]
+    ) -> None:
+        """Put an execution's change of status on the default bus and count it as a metric."""
+        with scope_of(ACCOUNT_ID, REGION):
+            put_event(source, detail_type, detail, list(resources))
+            publish_execution_metric(detail["stateMachineArn"], detail["status"])
+        if detail["status"] != "RUNNING":
+            self._place.flush()
 
 
 def late_handler(service: Once[Any], handler_of: Callable[[Any], Handler]) -> Handler:
@@ -177,23 +202,17 @@ def _administrator() -> Mapping[str, str]:
     return {"AWS_ACCESS_KEY_ID": ADMINISTRATOR[0], "AWS_SECRET_ACCESS_KEY": ADMINISTRATOR[1]}
 
 
-def _put_execution_event(source: str, detail_type: str, detail: Mapping[str, Any], resources: Sequence[str]) -> None:
-    """Put an execution's change of status on the default bus and count it as a metric."""
-    with scope_of(ACCOUNT_ID, REGION):
-        put_event(source, detail_type, detail, list(resources))
-        publish_execution_metric(detail["stateMachineArn"], detail["status"])
-
-
 # SageMaker Developer Guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge"
 _STATE_CHANGES = {
     "ProcessingJob": ("SageMaker Processing Job State Change", "ProcessingJobArn"),
     "TrainingJob": ("SageMaker Training Job State Change", "TrainingJobArn"),
     "Endpoint": ("SageMaker Endpoint State Change", "EndpointArn"),
+    "ModelPackage": ("SageMaker Model Package State Change", "ModelPackageArn"),
 }
 
 
 def _put_state_change(kind: str, description: Mapping[str, Any]) -> None:
-    """Put a change of a job or an endpoint on the default bus; instants become milliseconds since 1970."""
+    """Put a change of a resource on the default bus; instants become milliseconds since 1970."""
     if kind not in _STATE_CHANGES:
         return
     detail_type, arn_field = _STATE_CHANGES[kind]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 CLOUD_FILE = "cloud.json"
 LOG_FILE = "cloud.log"
+PERMISSIONS_FILE = "permissions.json"
 _LOCK_FILE = "cloud.lock"
 
 
@@ -42,6 +43,8 @@ class StateDirectory:
         if not _lock_soon(self._lock):
             os.close(self._lock)
             raise StateDirectoryInUseError(_in_use(path))
+        os.ftruncate(self._lock, 0)
+        os.write(self._lock, str(os.getpid()).encode())
         (path / CLOUD_FILE).unlink(missing_ok=True)  # of a cloud that was killed
 
     def publish(self, cloud: CloudFile) -> None:
@@ -66,6 +69,21 @@ def read_cloud(path: Path) -> CloudFile | None:
     except (OSError, ValueError, TypeError):
         return None
     return cloud if _held(path) else None
+
+
+def killed_cloud(path: Path) -> CloudFile | None:
+    """Return the cloud that lived in a state directory and did not end in order; None where there is no such trace."""
+    try:
+        cloud = CloudFile(**json.loads((path / CLOUD_FILE).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return None if _held(path) else cloud
+
+
+def forget_killed_cloud(path: Path) -> None:
+    """Remove the trace of a cloud that did not end in order."""
+    if killed_cloud(path) is not None:
+        (path / CLOUD_FILE).unlink(missing_ok=True)
 
 
 def _lock_soon(descriptor: int) -> bool:
@@ -99,5 +117,6 @@ def _in_use(path: Path) -> str:
         cloud = CloudFile(**json.loads((path / CLOUD_FILE).read_text()))
         who = f"at {cloud.endpoint} (process {cloud.pid})"
     except (OSError, ValueError, TypeError):
-        who = "that is still starting or stopping"
+        pid = (path / _LOCK_FILE).read_text().strip()
+        who = f"that is still starting or stopping (process {pid})"
     return f"a local cloud {who} already uses {path}: use that one, stop it, or name another directory with --state"

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from contextvars import ContextVar
 from typing import Any
 
+from ministack import app
 from ministack.core import iam_actions, iam_evaluator, router
+from ministack.services import iam as iam_service
 
-from local_cloud.iam import sagemaker
+from local_cloud.iam import evaluation, sagemaker
+from local_cloud.iam.request_keys import request_keys
+from local_cloud.policy_language.problems import problems
 
 # Services whose denials the emulator words itself, from observation of AWS.
 _WORDED_BY_EMULATOR = frozenset({"ssm", "logs", "iot", "iot-data"})
 
 
 def install() -> None:
-    """Install SageMaker's actions, AWS's wording of denials, and TLS for callers on this machine."""
+    """Install the evaluation of policies, SageMaker's actions, AWS's wording of denials, and TLS on this machine."""
+    evaluation.install()
     _install_sagemaker()
+    _install_validation()
+    _install_request_keys()
+    _install_unknown_actions()
     _install_denials()
     iam_evaluator._request_origin = _LoopbackOrigin()
 
@@ -67,6 +76,54 @@ def _install_sagemaker() -> None:
         return needed[0].resource if needed else "*"
 
     iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def _install_validation() -> None:
+    """Refuse, wherever a role's policy is stored, what cannot be evaluated when it is asked."""
+    validated, trusted = iam_evaluator.validate_policy_document, iam_service._trust_policy_not_principal_error
+
+    def validate_policy_document(document: Any) -> str | None:
+        problem = validated(document)
+        return str(problem) if problem else _first_problem(document)
+
+    def trust_policy_error(document: Any) -> str | None:
+        problem = trusted(document)
+        return str(problem) if problem else _first_problem(document, of_resource=True)
+
+    iam_evaluator.validate_policy_document = validate_policy_document
+    iam_service._trust_policy_not_principal_error = trust_policy_error
+
+
+def _first_problem(document: Any, *, of_resource: bool = False) -> str | None:
+    try:
+        policy = json.loads(document) if isinstance(document, str) else document
+    except ValueError:
+        return "Policy document is not valid JSON"
+    return next(problems(policy, of_resource=of_resource), None)
+
+
+def _install_request_keys() -> None:
+    """Add the condition keys of requests that the emulator does not read."""
+    emulators_own = iam_actions.request_tag_context
+
+    def request_tag_context(service: str, iam_action: str, body: bytes, params: Any) -> dict[str, Any]:
+        return {**emulators_own(service, iam_action, body, params), **request_keys(service, body, params)}
+
+    iam_actions.request_tag_context = request_tag_context
+
+
+def _install_unknown_actions() -> None:
+    """Refuse a role's request whose action nobody knows: the emulator would let it pass without asking a policy."""
+    emulators_own = app._authenticate_only
+
+    def authenticate_only(service: str, headers: dict[str, str], query: Any, request_id: str) -> Any:
+        caller = iam_evaluator.request_caller_arn(headers, query)
+        if caller.endswith(":root"):
+            return emulators_own(service, headers, query, request_id)
+        message = f"User: {caller}: the local cloud does not know which permission this request to {service} needs"
+        return iam_actions.access_denied_response(service, f"{service}:*", caller, request_id, message=message)
+
+    app._authenticate_only = authenticate_only
 
 
 def _install_denials() -> None:

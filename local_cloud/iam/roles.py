@@ -18,6 +18,9 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam as iam_service
 from ministack.services import sts as sts_service
 
+from local_cloud.iam import evaluation
+from local_cloud.iam.record import Denied
+
 _KEY_ALPHABET = string.ascii_uppercase + "234567"
 # A role session outlives every job (SageMaker stops a training job after 28 days at most, a local one within the hour).
 _SESSION_SECONDS = 12 * 3600
@@ -88,16 +91,9 @@ def check_allowed(principal: str, action: str, resource_arn: str, context: Mappi
     """Raise AccessDeniedError, in AWS's words, unless ``is_allowed``; an access key ID stands for its principal."""
     principal_arn = principal if principal.startswith("arn:") else _principal_of(principal)
     decision = _decide(principal_arn, action, resource_arn, context)
-    if decision == "Allow":
-        return
-    how = (
-        "with an explicit deny in an identity-based policy"
-        if decision == "Deny"
-        else f"because no identity-based policy allows the {action} action"
-    )
-    raise AccessDeniedError(
-        f"User: {principal_arn} is not authorized to perform: {action} on resource: {resource_arn} {how}"
-    )
+    if decision != "Allow":
+        denied = Denied(principal_arn, action, resource_arn, explicit=decision == "Deny")
+        raise AccessDeniedError(denied.message)
 
 
 def is_allowed(principal_arn: str, action: str, resource_arn: str, context: Mapping[str, object] | None = None) -> bool:
@@ -109,6 +105,12 @@ def is_allowed(principal_arn: str, action: str, resource_arn: str, context: Mapp
     return _decide(principal_arn, action, resource_arn, context) == "Allow"
 
 
+def would_be_allowed(principal_arn: str, action: str, resource_arn: str, context: Mapping[str, object]) -> bool:
+    """Say the same as ``is_allowed`` of what nobody has asked for: a yes counts as a use, a no is no denial."""
+    asked = _asked(principal_arn, action, resource_arn, context)
+    return asked is None or evaluation.allows(*asked)
+
+
 def _principal_of(access_key_id: str) -> str:
     credential = iam_evaluator.resolve_credential(access_key_id)
     if isinstance(credential, iam_evaluator.CredentialResolutionError):
@@ -117,41 +119,52 @@ def _principal_of(access_key_id: str) -> str:
 
 
 def _decide(principal_arn: str, action: str, resource_arn: str, context: Mapping[str, object] | None) -> str:
-    """Return Allow, Deny (explicit) or ImplicitDeny."""
+    """Return Allow, Deny (explicit) or ImplicitDeny, and record it."""
+    asked = _asked(principal_arn, action, resource_arn, context)
+    return "Allow" if asked is None else evaluation.decide(*asked)
+
+
+def _asked(
+    principal_arn: str, action: str, resource_arn: str, context: Mapping[str, object] | None
+) -> tuple[Any, ...] | None:
+    """Return what an evaluation takes: request, policies and limits of the principal; none for the account's root."""
     _arn, _partition, _service, _region, account, resource = principal_arn.split(":", 5)
     kind, _, name = resource.partition("/")
     if kind == "root":
-        return "Allow"
+        return None
     if kind == "assumed-role":
         name = name.partition("/")[0]
     name = name.rpartition("/")[2]
-    if kind == "user":
-        policies = iam_evaluator._gather_user_policies(name, account)
-        limits = iam_evaluator._permissions_boundary(iam_service._users, name, account)
-    else:
-        policies = iam_evaluator._gather_role_policies(name, account)
-        limits = iam_evaluator._permissions_boundary(iam_service._roles, name, account)
+    is_user = kind == "user"
+    owners = iam_service._users if is_user else iam_service._roles
     request = iam_evaluator.EvalContext(
         principal_arn=principal_arn,
-        principal_type="User" if kind == "user" else "AssumedRole",
+        principal_type="User" if is_user else "AssumedRole",
         principal_account=account,
         action=action,
         resource_arn=resource_arn,
         region=get_region(),
         service_context={key.lower(): value for key, value in (context or {}).items()},
+        principal_keys=_tags_of(owners, name, account),
     )
-    return str(iam_evaluator.evaluate(request, policies, *limits).decision)
+    gather = iam_evaluator._gather_user_policies if is_user else evaluation.policies_of_role
+    return request, gather(name, account), *iam_evaluator._permissions_boundary(owners, name, account)
+
+
+def _tags_of(owners: Any, name: str, account: str) -> dict[str, str]:
+    """Return the caller's tags as condition keys."""
+    tags = (owners.get_scoped(account, None, name) or {}).get("Tags") or ()
+    return {f"aws:principaltag/{tag['Key'].lower()}": tag["Value"] for tag in tags}
 
 
 def _trusts(document: str | dict[str, Any], role_arn: str, service: str, account: str, source_arn: str | None) -> bool:
     """Whether a trust policy allows the service principal to assume the role (an explicit Deny wins)."""
     policy = json.loads(document) if isinstance(document, str) else document
-    statements = policy.get("Statement", [])
     context: dict[str, Any] = {"aws:sourceaccount": account}
     if source_arn:
         context["aws:sourcearn"] = source_arn
-    evaluated = iam_evaluator.EvalContext(
-        principal_arn=service,
+    request = iam_evaluator.EvalContext(
+        principal_arn="*",  # the service itself, no principal of the account: "*" matches, an account's ARN does not
         principal_type="Service",
         principal_account=account,
         action="sts:AssumeRole",
@@ -159,20 +172,7 @@ def _trusts(document: str | dict[str, Any], role_arn: str, service: str, account
         region=get_region(),
         service_context=context,
     )
-    allowed = False
-    for statement in statements if isinstance(statements, list) else [statements]:
-        actions = statement.get("Action", [])
-        if not iam_evaluator._action_matches("sts:AssumeRole", [actions] if isinstance(actions, str) else actions, []):
-            continue
-        principal = statement.get("Principal", {})
-        if principal != "*" and not iam_evaluator._service_principal_matches(principal, service):
-            continue
-        if not iam_evaluator._conditions_met(statement.get("Condition", {}), evaluated):
-            continue
-        if statement.get("Effect") == "Deny":
-            return False
-        allowed = statement.get("Effect") == "Allow" or allowed
-    return allowed
+    return bool(iam_evaluator.evaluate_resource_policy(policy, request, service=service).decision == "Allow")
 
 
 def _account_of(role_arn: str) -> str:

@@ -24,6 +24,14 @@ _RESOURCES: dict[str, tuple[str, str]] = {
     **{f"{verb}EndpointConfig": ("endpoint-config", "EndpointConfigName") for verb in ("Create", "Describe", "Delete")},
     **{f"{verb}Endpoint": ("endpoint", "EndpointName") for verb in ("Create", "Describe", "Update", "Delete")},
     "UpdateEndpointWeightsAndCapacities": ("endpoint", "EndpointName"),
+    **{
+        f"{verb}ModelPackageGroup": ("model-package-group", "ModelPackageGroupName")
+        for verb in ("Create", "Describe", "Delete")
+    },
+    "CreateModelPackage": ("model-package-group", "ModelPackageGroupName"),
+    "DescribeModelPackage": ("model-package", "ModelPackageName"),
+    "DeleteModelPackage": ("model-package", "ModelPackageName"),
+    "UpdateModelPackage": ("model-package", "ModelPackageArn"),
 }
 _CONFIGURED = frozenset({"CreateEndpoint", "UpdateEndpoint"})  # checked on the endpoint configuration, too
 # Where a request carries a role for SageMaker to assume: its caller needs iam:PassRole.
@@ -34,7 +42,16 @@ _ROLES = {
     "CreateEndpointConfig": "ExecutionRoleArn",
 }
 OPERATIONS_WITH_TAGS = frozenset(
-    {"CreateProcessingJob", "CreateTrainingJob", "CreateModel", "CreateEndpointConfig", "CreateEndpoint", "AddTags"}
+    {
+        "CreateProcessingJob",
+        "CreateTrainingJob",
+        "CreateModel",
+        "CreateModelPackage",
+        "CreateModelPackageGroup",
+        "CreateEndpointConfig",
+        "CreateEndpoint",
+        "AddTags",
+    }
 )
 
 
@@ -63,7 +80,8 @@ def permissions(region: str, account: str, path: str, headers: Mapping[str, str]
     action, resource = f"sagemaker:{operation}", "*"  # List… name no resource
     if operation in _RESOURCES:
         kind, name_field = _RESOURCES[operation]
-        resource = arn(kind, str(request.get(name_field, "*")))
+        name = str(request.get(name_field, "*"))
+        resource = name if name.startswith("arn:") else arn(kind, name)
     elif operation in ("AddTags", "DeleteTags", "ListTags"):
         resource = str(request.get("ResourceArn", "*"))
     tags = _tag_conditions(request)
@@ -73,6 +91,11 @@ def permissions(region: str, account: str, path: str, headers: Mapping[str, str]
     if tags and operation.startswith("Create"):
         # "To add tags to a resource when you create it": the caller needs sagemaker:AddTags, too
         needed.append(Permission("sagemaker:AddTags", resource, {**tags, "sagemaker:TaggingAction": operation}))
+    if (
+        operation == "CreateModelPackage"
+    ):  # checked on the group and on the version that it makes, whose number is not known
+        group = str(request.get("ModelPackageGroupName", "*")).rpartition("/")[2]
+        needed.append(Permission(action, arn("model-package", f"{group}/*"), tags))
     role = request.get(_ROLES.get(operation, ""))
     if isinstance(role, str) and role:
         needed.append(Permission("iam:PassRole", role, {"iam:PassedToService": "sagemaker.amazonaws.com"}))

@@ -1,7 +1,8 @@
 """Builds an image: one instruction of the Dockerfile after the other, into a folder that mirrors the image's root.
 
-Interpreted are FROM, ARG, ENV, WORKDIR, COPY, RUN of the form ``pip install … -r <file>``, ENTRYPOINT and CMD in exec
-form, LABEL and EXPOSE; any other instruction, option or form stops the build with its file and line.
+Interpreted are FROM, ARG, ENV, WORKDIR, COPY, RUN of the forms ``pip install … -r <file>`` and ``pip install --no-deps
+./<folder>``, ENTRYPOINT and CMD in exec form, LABEL and EXPOSE; any other instruction, option or form stops the build
+with its file and line.
 """
 
 from __future__ import annotations
@@ -21,8 +22,15 @@ from local_cloud.images.bases import BASES, Base, find_base
 from local_cloud.images.context import IGNORE_FILE, Context, ContextError
 from local_cloud.images.dockerfile import Instruction, read_dockerfile
 from local_cloud.images.errors import ImageError
-from local_cloud.images.pip_install import requirements_files
-from local_cloud.images.requirements import Pin, RequirementsError, check_installed, read_pins, with_dependencies
+from local_cloud.images.pip_install import read_pip_install
+from local_cloud.images.requirements import (
+    Pin,
+    RequirementsError,
+    check_installed,
+    read_pins,
+    read_project,
+    with_dependencies,
+)
 from local_cloud.images.spec import ImageSpec
 from local_cloud.sandbox import Mount
 
@@ -163,8 +171,12 @@ class ImageBuild:
             self._copied.append((goal, path))
 
     def _run(self, instruction: Instruction) -> None:
-        for file in requirements_files(instruction, self._variables):
+        installed = read_pip_install(instruction, self._variables)
+        for file in installed.files:
             self._require(instruction, file)
+        for project in installed.projects:
+            pin = read_project(self._place(instruction, self._absolute(project)))
+            self.pins[pin.name] = pin
 
     def _require(self, instruction: Instruction, file: str) -> None:
         place = self._place(instruction, self._absolute(file))

@@ -1,10 +1,11 @@
-"""The one kind of RUN that is interpreted: ``pip install [options] -r <file>``."""
+"""The one kind of RUN that is interpreted: ``pip install`` of a requirements file, or of a project's folder."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from local_cloud.images.dockerfile import Instruction
 from local_cloud.images.errors import DockerfileError
@@ -22,6 +23,7 @@ _OPTIONS = frozenset(
         "--disable-pip-version-check",
         "--no-cache-dir",
         "--no-compile",
+        "--no-deps",
         "--no-input",
         "--only-binary=:all:",
         "--prefer-binary",
@@ -34,8 +36,16 @@ _OPTIONS = frozenset(
 _SHELL = re.compile(r"[;&|<>`()]")
 
 
-def requirements_files(instruction: Instruction, variables: Mapping[str, str]) -> list[str]:
-    """Return the requirements files that a RUN installs, as it names them.
+@dataclass(frozen=True)
+class Installed:
+    """What a RUN installs, as it names them: requirements files, and folders of Python projects."""
+
+    files: tuple[str, ...]
+    projects: tuple[str, ...]
+
+
+def read_pip_install(instruction: Instruction, variables: Mapping[str, str]) -> Installed:
+    """Return what a RUN installs.
 
     Raises DockerfileError for any other command and for options that would change what is installed.
     """
@@ -47,19 +57,26 @@ def requirements_files(instruction: Instruction, variables: Mapping[str, str]) -
     program = next((program for program in _PROGRAMS if command[: len(program)] == program), None)
     if program is None:
         raise _only_pip(instruction)
-    files, rest = [], list(command[len(program) :])
+    files, projects, rest = [], [], list(command[len(program) :])
     while rest:
         word = rest.pop(0)
         if word in ("-r", "--requirement") and rest:
             files.append(rest.pop(0))
         elif word.startswith("--requirement="):
             files.append(word.partition("=")[2])
+        elif word.startswith(("./", "/")):
+            projects.append(word)
         elif word not in _OPTIONS:
             raise instruction.error(f"the local cloud does not interpret {word!r} of pip install")
-    if not files:
+    if not files and not projects:
         raise _only_pip(instruction)
-    return files
+    if projects and "--no-deps" not in command:
+        raise instruction.error("the local cloud installs a project's folder with --no-deps only: pin what it needs")
+    return Installed(tuple(files), tuple(projects))
 
 
 def _only_pip(instruction: Instruction) -> DockerfileError:
-    return instruction.error(f"the local cloud runs only `pip install [options] -r <file>`, not `{instruction.text}`")
+    return instruction.error(
+        "the local cloud runs only `pip install [options] -r <file>` or `pip install --no-deps ./<folder>`, "
+        f"not `{instruction.text}`"
+    )

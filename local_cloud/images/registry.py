@@ -66,10 +66,18 @@ class ImageRegistry:
                 self._publish(folder, self._folder / spec.digest)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        return self._tag(name, tag, spec.digest)
+
+    def push(self, name: str, spec: ImageSpec, *, tag: str = "latest") -> ImageSpec:
+        """Note an image that a container engine holds as ``name``; the returned spec's URI names it by digest."""
+        _write(self._folder / spec.digest / SPEC, spec.to_json(self._folder / spec.digest))
+        return self._tag(name, tag, spec.digest)
+
+    def _tag(self, name: str, tag: str, digest: str) -> ImageSpec:
         repository = self._folder / "repositories" / name
-        _write(repository / "digests" / spec.digest, spec.digest)
-        _write(repository / "tags" / tag, spec.digest)
-        return self.resolve(f"{self._registry}/{name}@sha256:{spec.digest}")
+        _write(repository / "digests" / digest, digest)
+        _write(repository / "tags" / tag, digest)
+        return self.resolve(f"{self._registry}/{name}@sha256:{digest}")
 
     def resolve(self, uri: str) -> ImageSpec:
         """Return the image that a URI names, by digest, by tag, or as ``latest``. Raises ImageNotFoundError."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import sys
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,29 @@ def check_installed(pins: Iterable[Pin], file: Path) -> None:
             f"{file} is not complete, so a build may install other versions every day: it does not pin "
             f"{', '.join(missing)}; compile it again"
         )
+
+
+def read_project(folder: Path) -> Pin:
+    """Return name and version of the Python project in a folder, which is installed here and needs nothing.
+
+    Raises RequirementsError otherwise. It is not built: what is installed here stands for it.
+    """
+    try:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        pin = Pin(canonicalize_name(project["name"]), project["version"])
+    except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
+        raise RequirementsError(
+            f"{folder.name} is no project that pip could install: no name and version in its pyproject.toml ({error})"
+        ) from error
+    found = installed_version(pin.name)
+    if found is None or Version(found) != Version(pin.version):
+        raise RequirementsError(
+            f"{pin.name} {pin.version}, the project in {folder.name}, is not in the Python that runs the local cloud "
+            f"({sys.prefix}), found {found}. Run `make setup`, or `{sys.executable} -m pip install` with its folder"
+        )
+    if needed := dependencies(pin.name):
+        raise RequirementsError(f"{pin.name} needs {', '.join(sorted(needed))}, which --no-deps leaves out")
+    return pin
 
 
 def installed_version(name: str) -> str | None:

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from local_cloud.sandbox import Mount
+
+
+@dataclass(frozen=True)
+class EngineImage:
+    """An image that a container engine holds.
+
+    ``reference`` is the engine's own ID of it. ``program`` is the engine's command, ``environment`` what that command
+    needs in its environment. ``owner`` tells the containers of one local cloud from those of another.
+    """
+
+    reference: str
+    program: str
+    environment: Mapping[str, str]
+    owner: str
 
 
 @dataclass(frozen=True)
@@ -19,7 +33,7 @@ class ImageSpec:
     and hold the image's files and its Python; ``env`` is the whole environment of its programs, ``workdir`` absolute.
     ``entrypoint`` and ``command`` are those of the Dockerfile or its base. ``packages`` are the names (normalised, as
     in PEP 503) that its programs can import from: requirements and what the base image brings. ``notes`` says where
-    this image differs from what a container engine would have built.
+    this image differs from what a container engine would have built. With an ``engine_image`` there are no mounts.
     """
 
     uri: str
@@ -33,6 +47,7 @@ class ImageSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    engine_image: EngineImage | None = None
 
     def to_json(self, folder: Path) -> str:
         """The image as JSON text; its mounts are written relative to ``folder``, so that the folder may be moved."""
@@ -48,6 +63,7 @@ class ImageSpec:
             "labels": dict(self.labels),
             "ports": self.ports,
             "notes": self.notes,
+            "engine_image": None if self.engine_image is None else asdict(self.engine_image),
         }
         return json.dumps(content, indent=2) + "\n"
 
@@ -67,4 +83,5 @@ class ImageSpec:
             labels=content["labels"],
             ports=tuple(content["ports"]),
             notes=tuple(content["notes"]),
+            engine_image=EngineImage(**content["engine_image"]) if content["engine_image"] else None,
         )

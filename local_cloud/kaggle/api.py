@@ -105,6 +105,8 @@ class ApiHandler(Handler):
                 self._error(403)
             case "web_page":
                 self.answer_web_page()
+            case "redirect_loop":
+                self.answer(302, b"", "text/html; charset=utf-8", {"Location": self.path})
             case "disconnect":
                 self.disconnect()
             case _:

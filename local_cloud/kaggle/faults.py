@@ -13,13 +13,14 @@ Kind = Literal[
     "web_page",  # 200 with an HTML page in place of what was asked for
     "disconnect",  # closes the connection without an answer
     "expired_link",  # API: redirects to a link whose time is over
+    "redirect_loop",  # API: redirects to itself
     "truncate",  # storage: announces the whole, sends `after_bytes`, closes the connection
     "stall",  # storage: sends `after_bytes`, waits `seconds`, then sends the rest
     "corrupt",  # storage: right length, right headers, one wrong byte at `after_bytes`
     "ignore_range",  # storage: answers a range request with the whole (200)
     "no_hash",  # storage: leaves X-Goog-Hash out
 ]
-_ONLY_API = ("unauthorized", "rules_not_accepted", "expired_link")
+_ONLY_API = ("unauthorized", "rules_not_accepted", "expired_link", "redirect_loop")
 _ONLY_STORAGE = ("truncate", "stall", "corrupt", "ignore_range", "no_hash")
 
 

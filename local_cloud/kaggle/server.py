@@ -25,7 +25,8 @@ class KaggleServer:
     `slug` is the competition; `feed` gives its files as they are at `now()`; `credentials` are generated unless given;
     `faults` is what shall go wrong (more with `faults.add`, or over HTTP under `/_control/faults`). With
     `rules_accepted` False, downloads are refused as for a user who has not joined. A single file of more than
-    `zipped_above` bytes arrives as `<file>.zip`. `port` 0 takes a free one.
+    `zipped_above` bytes arrives as `<file>.zip`. `port` 0 takes a free one. With another `host` API and storage
+    are both at that address of this machine: for a client that does not share the loopback addresses.
     """
 
     def __init__(
@@ -38,10 +39,11 @@ class KaggleServer:
         faults: Iterable[Fault] = (),
         rules_accepted: bool = True,
         zipped_above: int | None = None,
+        host: str = API_HOST,
         port: int = 0,
     ) -> None:
         self._feed = feed
-        self._port = port
+        self._host, self._port = host, port
         self._servers: list[CompetitionServer] = []
         self.competition = Competition(
             catalogue=Catalogue(slug, feed, zipped_above=zipped_above),
@@ -60,7 +62,7 @@ class KaggleServer:
         storage = self._listen_for_storage()
         self._servers = [storage]
         try:
-            self._servers.append(CompetitionServer((API_HOST, self._port), ApiHandler, self.competition))
+            self._servers.append(CompetitionServer((self._host, self._port), ApiHandler, self.competition))
         except OSError:
             storage.server_close()
             self._servers = []
@@ -122,13 +124,14 @@ class KaggleServer:
     def _origin(self) -> str:
         if not self._servers:
             raise RuntimeError("The data source is not running: call start() first")
-        return f"http://{API_HOST}:{self._servers[1].server_address[1]}"
+        return f"http://{self._host}:{self._servers[1].server_address[1]}"
 
     def _listen_for_storage(self) -> CompetitionServer:
+        host = STORAGE_HOST if self._host == API_HOST else self._host
         try:
-            server, host = CompetitionServer((STORAGE_HOST, 0), StorageHandler, self.competition), STORAGE_HOST
+            server = CompetitionServer((host, 0), StorageHandler, self.competition)
         except OSError as error:
-            if error.errno != errno.EADDRNOTAVAIL:
+            if error.errno != errno.EADDRNOTAVAIL or host != STORAGE_HOST:
                 raise
             # A machine with 127.0.0.1 alone: another name for it is another host to a client just as well.
             server, host = CompetitionServer((API_HOST, 0), StorageHandler, self.competition), "localhost"

@@ -4,10 +4,11 @@
 - ``variables``: the environment variables a function finds
 - ``emulator``: AWS's Runtime Interface Emulator, the program that speaks the Runtime API to the function
 - ``environment``: one execution environment, that is one sandbox with one emulator, one invocation at a time
-- ``memory``: how much memory an environment uses, and its limit
 - ``output``: what a function writes, line by line
 - ``runtime``: invocations, each in a warm environment or a new one
 - ``limits``: what AWS refuses when a function is created, changed or invoked
+- ``states``: what a function that is being created or updated refuses, and what it runs meanwhile
+- ``invocations``: what Invoke refuses, and the ID of a request
 - ``logs``: the function's log group
 - ``seam``: the one place where the emulator underneath is given all this
 

@@ -15,14 +15,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from local_cloud.faults.strikes import Strikes
 from local_cloud.images import ImageSpec
 from local_cloud.lambda_runtime.emulator import EXIT_ERROR, Addresses, Answer, command_line, exited, invoke, timed_out
 from local_cloud.lambda_runtime.function import Function
-from local_cloud.lambda_runtime.memory import MemoryMeter
 from local_cloud.lambda_runtime.output import Line, Output
-from local_cloud.sandbox import Sandboxed, spawn
+from local_cloud.memory import MemoryMeter
+from local_cloud.program import Program, start
+from local_cloud.sandbox import Mount
 
 _MB = 1024 * 1024
+_USER = "993:990"  # sbx_user1051, whom Lambda runs every function as
 _START_SECONDS = 10.0  # AWS gives the Init phase as much
 _START_ATTEMPTS = 3  # the ports may be taken between choosing them and listening on them
 _PATIENCE_SECONDS = 10.0  # past the function's timeout, which the emulator watches itself
@@ -56,16 +59,19 @@ class ExecutionEnvironment:
             self._addresses = Addresses.free()
             reading, writing = os.pipe()
             try:
-                self._sandbox: Sandboxed = spawn(
+                self._sandbox: Program = start(
+                    image,
                     command_line(emulator, self._addresses, program),
                     env=variables,
                     cwd=function.workdir or image.workdir,
-                    mounts=image.mounts,
+                    mounts=[Mount(emulator, str(emulator), read_only=True)] if image.engine_image else (),
                     log=writing,
                     read_only_root=True,
                     tmpfs=[("/tmp", function.storage * _MB)],  # noqa: S108  Lambda's
                     hide_shm=True,
                     stop_grace_seconds=0,
+                    memory_megabytes=function.memory,
+                    user=_USER,
                 )
             except BaseException:
                 os.close(reading)
@@ -81,12 +87,14 @@ class ExecutionEnvironment:
                 raise EnvironmentStartError(f"the Runtime Interface Emulator of {function.name} did not start: {said}")
         self._meter = MemoryMeter(self._sandbox.pid, function.memory)
 
-    def invoke(self, payload: bytes, request_id: str) -> Invocation:
+    def invoke(self, payload: bytes, request_id: str, strikes: Strikes) -> Invocation:
         """Invoke the function with a JSON payload. If the answer says ``ended``, the environment is of no more use."""
         start = time.monotonic()
         begun = _now()
-        with self._meter.watching():
+        with self._meter.watching(), strikes.watching(self._sandbox, self._output.says):
             answer = self._ask(payload, request_id)
+        if strikes.ended():
+            answer = exited(request_id, "signal: killed")
         self.last_used = time.monotonic()
         milliseconds = (self.last_used - start) * 1000
         if answer.ended:
@@ -132,8 +140,18 @@ class ExecutionEnvironment:
         report = (
             f"{platform[2]}\tDuration: {milliseconds:.2f} ms\tBilled Duration: {int(milliseconds) + 1} ms\t"
             f"Memory Size: {function.memory} MB\tMax Memory Used: {self._meter.most_mb} MB"
+            f"{self._status(answer)}"
         )
         return (*before, *own, *after, Line(end, platform[1]), Line(end, report))
+
+    def _status(self, answer: Answer) -> str:
+        """The end of the REPORT line when the platform ended the invocation; an exception leaves it out."""
+        if answer.timed_out:
+            return "\tStatus: timeout"
+        if not answer.ended:
+            return ""
+        kind = answer.payload.get("errorType") if isinstance(answer.payload, dict) else None
+        return f"\tStatus: error\tError Type: {'Runtime.OutOfMemory' if self._meter.exceeded else kind}"
 
 
 def new_log_stream(version: str) -> str:

@@ -17,7 +17,8 @@ from local_cloud.lambda_runtime.variables import RESERVED
 
 _VARIABLES_BYTES = 4096
 _SYNCHRONOUS_BYTES = 6 * 1024 * 1024
-_ASYNCHRONOUS_BYTES = 1024 * 1024
+_ASYNCHRONOUS_BYTES = 1024 * 1024  # 256 KB before October 2025
+_CONCURRENCY, _UNRESERVED = 1000, 100
 _RANGES = {"Timeout": (1, 900), "MemorySize": (128, 10240), "EphemeralStorage": (512, 10240)}
 _VARIABLE_NAME = re.compile(r"[a-zA-Z]\w+", re.ASCII)
 # Properties that change where or how a function runs and that nothing here honours.
@@ -99,14 +100,33 @@ def check_configuration(properties: Mapping[str, Any]) -> None:
         raise _invalid(f"{refused} provided exceeded the 4KB limit. String measured: {measured}")
 
 
-def check_payload(size: int, invocation_type: str) -> None:
-    """Raise FunctionRefusedError for an event of ``size`` bytes that is too large for its type of invocation."""
+def check_reserved_concurrency(reserved: object, others: int) -> None:
+    """Raise FunctionRefusedError for a reservation that leaves too little to functions without one.
+
+    ``others`` is what the other functions have reserved. An account has 1,000 concurrent executions unless it is new or
+    asked for more ("Lambda quotas"), of which 100 stay unreserved ("Configuring reserved concurrency").
+    """
+    if reserved is not None and others + int(str(reserved)) > _CONCURRENCY - _UNRESERVED:
+        raise _invalid(
+            "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
+            f"below its minimum value of [{_UNRESERVED}]."
+        )
+
+
+def check_payload(body: bytes, invocation_type: str) -> None:
+    """Raise FunctionRefusedError for an event that is too large for its type of invocation, or no JSON."""
+    size = len(body)
     if invocation_type == "Event" and size > _ASYNCHRONOUS_BYTES:
         message = f"{size} byte payload is too large for the Event invocation type (limit {_ASYNCHRONOUS_BYTES} bytes)"
         raise FunctionRefusedError("RequestEntityTooLargeException", message, 413)
     if size > _SYNCHRONOUS_BYTES:
         message = f"Request must be smaller than {_SYNCHRONOUS_BYTES} bytes for the InvokeFunction operation"
         raise FunctionRefusedError("RequestEntityTooLargeException", message, 413)
+    try:
+        json.loads(body or b"{}")
+    except ValueError as error:
+        message = f"Could not parse request body into json: Could not parse payload into json: {error}"
+        raise FunctionRefusedError("InvalidRequestContentException", message) from error
 
 
 def _invalid(message: str) -> FunctionRefusedError:

@@ -39,6 +39,11 @@ class Output:
             lines, self._lines = self._lines, []
             return lines
 
+    def says(self, text: str) -> bool:
+        """Whether one of the lines that wait to be taken contains a text."""
+        with self._changed:
+            return any(text in line.text for line in self._lines)
+
     def _read(self, descriptor: int) -> None:
         with os.fdopen(descriptor, "rb") as pipe:
             for raw in pipe:

@@ -7,8 +7,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from local_cloud.faults import FaultPlan, Memory, Volume
+from local_cloud.faults.base import FUNCTION
+from local_cloud.faults.strikes import Strikes
 from local_cloud.images import ImageError, ImageRegistry
 from local_cloud.lambda_runtime.emulator import emulator_binary
 from local_cloud.lambda_runtime.environment import EnvironmentStartError, ExecutionEnvironment, new_log_stream
@@ -31,7 +35,7 @@ class LambdaRuntime:
     ``credentials_for(function configuration)`` gives AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of
     a session of the function's role; what it raises becomes an error of the invocation. ``write_logs(function, log
     stream, lines, access key ID)`` is called after every invocation. How many invocations run at once is the caller's
-    business. Thread-safe; ``close`` ends everything.
+    business; ``faults`` is what shall go wrong. Thread-safe; ``close`` ends everything.
     """
 
     def __init__(
@@ -42,12 +46,14 @@ class LambdaRuntime:
         credentials_for: Credentials,
         write_logs: WriteLogs | None = None,
         region: str = "us-east-1",
+        faults: FaultPlan | None = None,
     ) -> None:
         self.images = images
         self.credentials_for = credentials_for
         self._endpoint_url = endpoint_url
         self._write_logs = write_logs
         self._region = region
+        self._faults = FaultPlan() if faults is None else faults
         self._lock = threading.Lock()
         self._idle: list[ExecutionEnvironment] = []
         self._busy: list[ExecutionEnvironment] = []
@@ -61,9 +67,11 @@ class LambdaRuntime:
         ``log`` (text, as in the function's log); for an error also ``error`` and ``function_error``, the value of the
         header X-Amz-Function-Error.
         """
-        function = Function.of(config)
+        configured = Function.of(config)
+        function = self._limited(configured)
+        limited = function is not configured  # its environment is for this invocation only
         try:
-            environment = self._take(function, config)
+            environment = self._start(function, config) if limited else self._take(function, config)
         except (ImageError, SandboxError, EnvironmentStartError) as problem:
             return _failure(function, type(problem).__name__, str(problem))
         except Exception as problem:
@@ -71,8 +79,9 @@ class LambdaRuntime:
             return _failure(function, type(problem).__name__, str(problem))
         reusable = False
         try:
-            invocation = environment.invoke(json.dumps(event).encode(), request_id)
-            reusable = not invocation.answer.ended
+            strikes = Strikes(self._faults, FUNCTION, function.name)
+            invocation = environment.invoke(json.dumps(event).encode(), request_id, strikes)
+            reusable = not invocation.answer.ended and not limited
         finally:
             self._give_back(environment, reusable)
         if self._write_logs is not None:
@@ -120,6 +129,14 @@ class LambdaRuntime:
         for environment in old:
             environment.close()
         return warm or self._start(function, config)
+
+    def _limited(self, function: Function) -> Function:
+        """The function, with less memory or storage where a fault says so."""
+        memory = self._faults.take(Memory, FUNCTION, function.name)
+        volume = self._faults.take(Volume, FUNCTION, function.name)
+        if memory is not None:
+            function = replace(function, memory=memory.megabytes)
+        return function if volume is None else replace(function, storage=volume.megabytes)
 
     def _start(self, function: Function, config: Mapping[str, Any]) -> ExecutionEnvironment:
         image = self.images.resolve(function.image_uri)

@@ -6,24 +6,32 @@ container engine, and takes what AWS refuses.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
+from local_cloud import request_id
+from local_cloud.lambda_runtime import invocations
 from local_cloud.lambda_runtime.limits import (
     FunctionRefusedError,
     check_configuration,
     check_creation,
     check_image,
-    check_payload,
+    check_reserved_concurrency,
     check_role,
 )
+from local_cloud.lambda_runtime.role_permissions import check_role_permissions
 from local_cloud.lambda_runtime.runtime import LambdaRuntime
+from local_cloud.lambda_runtime.states import Updates, check_changeable
 
 _FUNCTION = "AWS::Lambda::Function"
+_PENDING_SECONDS = 0.3  # on AWS some seconds; long enough to be seen
 SYMBOLS = (
+    "_LAMBDA_STATE_TRANSITION_DELAY",
     "_create_function",
     "_emit_lambda_logs",
     "_execute_function_docker",
@@ -32,10 +40,15 @@ SYMBOLS = (
     "_functions",
     "_invoke",
     "_pool_kill_function",
+    "_publish_version",
+    "_put_function_concurrency",
+    "_throttle_response",
     "_update_code",
     "_update_config",
     "error_response_json",
+    "handle_request",
 )
+_provisioning: ContextVar[bool] = ContextVar("provisioning", default=False)
 
 Response = tuple[int, dict[str, str], bytes]
 
@@ -49,40 +62,62 @@ def install(lambda_svc: ModuleType, runtime: LambdaRuntime) -> None:
     if missing:
         raise RuntimeError(f"{lambda_svc.__name__} lacks {', '.join(missing)}: install requirements/dev.txt")
 
-    def execute(record: Mapping[str, Any], event: object, request_id: str) -> dict[str, Any]:
-        config = record.get("config") or record
+    updates = Updates()
+
+    def execute(record: Mapping[str, Any], event: object, made_up_id: str) -> dict[str, Any]:
+        config = updates.effective(record.get("config") or record)
         if not config.get("ImageUri"):
             message = f"function {config.get('FunctionName')} is no container image: the local cloud runs only these"
             return {"body": {"errorType": "Runtime.PackageType", "errorMessage": message}, "error": True, "log": ""}
-        return runtime.invoke(config, event, request_id)
+        return runtime.invoke(config, event, request_id.given() or made_up_id)
 
     lambda_svc._execute_function_docker = execute  # type: ignore[attr-defined]
     lambda_svc._execute_function_warm = execute  # type: ignore[attr-defined]
     lambda_svc._emit_lambda_logs = lambda *_, **__: None  # type: ignore[attr-defined]  # the runtime has written them
     lambda_svc._pool_kill_function = lambda _account, name: runtime.retire(name)  # type: ignore[attr-defined]
-    _check_requests(lambda_svc, runtime)
-    _provision(lambda_svc, runtime)
+    lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = _PENDING_SECONDS  # type: ignore[attr-defined]
+    invocations.install(lambda_svc)
+    _check_changes(lambda_svc, runtime, updates)
+    _provision(lambda_svc, runtime, updates)
 
 
-def _check_requests(lambda_svc: ModuleType, runtime: LambdaRuntime) -> None:
-    """Refuse in the API what AWS refuses."""
+def _check_changes(lambda_svc: ModuleType, runtime: LambdaRuntime, updates: Updates) -> None:
+    """Refuse in the API what AWS refuses, and let an update take effect when it is done."""
 
-    def checked(name: str, check: Callable[..., None]) -> None:
+    def checked(name: str, check: Callable[..., None], *, updating: bool = False) -> None:
         original = getattr(lambda_svc, name)
 
         @functools.wraps(original)
         def call(*arguments: Any, **keywords: Any) -> Any:
+            config = (lambda_svc._functions.get(arguments[0]) or {}).get("config") if updating else None
             try:
+                if config is not None and not _provisioning.get():
+                    check_changeable(config)
                 check(*arguments)
             except FunctionRefusedError as refused:
                 return lambda_svc.error_response_json(refused.code, refused.message, refused.status)
-            return original(*arguments, **keywords)
+            if config is None:
+                return original(*arguments, **keywords)
+            updates.begin(config)
+            status, headers, body = original(*arguments, **keywords)
+            if status >= 400:
+                return status, headers, body
+            updates.started(config)
+            return status, headers, json.dumps({**json.loads(body), **updates.started({})}).encode()
 
         setattr(lambda_svc, name, call)
+
+    def publishing(name: str, _data: Mapping[str, Any]) -> None:
+        if name in lambda_svc._functions:
+            check_changeable(lambda_svc._functions[name]["config"])
+
+    def concurrency(name: str, data: Mapping[str, Any]) -> None:
+        check_reserved_concurrency(data.get("ReservedConcurrentExecutions"), _reserved_by_others(lambda_svc, name))
 
     def creation(data: Mapping[str, Any]) -> None:
         check_creation(data, runtime.images)
         check_role(_described(lambda_svc, data["FunctionName"], data["Role"]), runtime.credentials_for)
+        check_role_permissions(data)
 
     def code(_name: str, data: Mapping[str, Any]) -> None:
         if "ImageUri" in data:
@@ -92,26 +127,26 @@ def _check_requests(lambda_svc: ModuleType, runtime: LambdaRuntime) -> None:
         check_configuration(data)
         if data.get("Role"):
             check_role(_described(lambda_svc, name, data["Role"]), runtime.credentials_for)
+        check_role_permissions({**(lambda_svc._functions.get(name) or {}).get("config", {}), **data})
 
     checked("_create_function", creation)
-    checked("_update_code", code)
-    checked("_update_config", configuration)
-    invoke = lambda_svc._invoke
-
-    @functools.wraps(invoke)
-    async def checked_invoke(name: str, event: object, headers: Mapping[str, str], *rest: Any, **keywords: Any) -> Any:
-        given = {key.lower(): value for key, value in headers.items()}
-        size = int(given.get("content-length") or len(json.dumps(event)))
-        try:
-            check_payload(size, given.get("x-amz-invocation-type", "RequestResponse"))
-        except FunctionRefusedError as refused:
-            return lambda_svc.error_response_json(refused.code, refused.message, refused.status)
-        return await invoke(name, event, headers, *rest, **keywords)
-
-    lambda_svc._invoke = checked_invoke  # type: ignore[attr-defined]
+    checked("_update_code", code, updating=True)
+    checked("_update_config", configuration, updating=True)
+    checked("_publish_version", publishing)
+    checked("_put_function_concurrency", concurrency)
 
 
-def _provision(lambda_svc: ModuleType, runtime: LambdaRuntime) -> None:
+@contextlib.contextmanager
+def _cloudformation() -> Iterator[None]:
+    """CloudFormation waits between two updates until the first is done: its own need not be refused."""
+    token = _provisioning.set(True)
+    try:
+        yield
+    finally:
+        _provisioning.reset(token)
+
+
+def _provision(lambda_svc: ModuleType, runtime: LambdaRuntime, updates: Updates) -> None:
     """Let CloudFormation make the same checks, and keep the properties that the emulator's provisioner drops."""
     from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
@@ -130,8 +165,10 @@ def _provision(lambda_svc: ModuleType, runtime: LambdaRuntime) -> None:
         physical_id: str, old: dict[str, Any], new: dict[str, Any], stack_name: str, *rest: Any, **keywords: Any
     ) -> Any:
         _check_properties(lambda_svc, new, runtime, physical_id)
-        name, attributes = update(physical_id, old, new, stack_name, *rest, **keywords)
+        with _cloudformation():
+            name, attributes = update(physical_id, old, new, stack_name, *rest, **keywords)
         _keep(lambda_svc._functions[name], new)
+        updates.done(lambda_svc._functions[name]["config"])
         return name, attributes
 
     handlers["create"], handlers["update"] = checked_create, checked_update
@@ -143,9 +180,17 @@ def _check_properties(
     try:
         check_creation(properties, runtime.images)
         name = properties.get("FunctionName") or fallback_name
+        check_reserved_concurrency(
+            properties.get("ReservedConcurrentExecutions"), _reserved_by_others(lambda_svc, name)
+        )
         check_role(_described(lambda_svc, name, properties["Role"]), runtime.credentials_for)
+        check_role_permissions(properties)
     except FunctionRefusedError as refused:
         raise ValueError(f"{refused.message} (Service: Lambda, Status Code: {refused.status})") from refused
+
+
+def _reserved_by_others(lambda_svc: ModuleType, name: str) -> int:
+    return sum(one.get("concurrency") or 0 for other, one in lambda_svc._functions.items() if other != name)
 
 
 def _keep(record: dict[str, Any], properties: Mapping[str, Any]) -> None:

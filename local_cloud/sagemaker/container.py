@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local_cloud import program
+from local_cloud.faults import words
+from local_cloud.program import Program
 from local_cloud.sagemaker.environment import ImageSpec, SageMakerEnvironment
 from local_cloud.sagemaker.errors import JobFailedError
-from local_cloud.sandbox import Mount, ProgramNotFoundError, Sandboxed, SandboxError, spawn
+from local_cloud.sandbox import Mount, ProgramNotFoundError, SandboxError, Volume, VolumeFullError
 
 _GIBIBYTE = 1 << 30
 _ECR_IMAGE = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)")
@@ -41,8 +44,10 @@ class Container:
         """Where a path below /opt/ml lies on the host."""
         return self.ml / Path(inside).relative_to("/opt/ml")
 
-    def start(self, cloud: SageMakerEnvironment) -> Sandboxed:
+    def start(self, cloud: SageMakerEnvironment, volume_megabytes: int | None = None) -> Program:
         """Starts the program; raises JobFailedError when there is nothing to start.
+
+        `/opt/ml` has as much room as the machine, or only `volume_megabytes`.
 
         In AWS a container's disk is writable and lost afterwards. Here its disk is this machine's, so only `/opt/ml`,
         `/tmp`, `/root` and `/dev/shm` (each the container's own) can be written to.
@@ -50,17 +55,22 @@ class Container:
         self._require_pull(cloud)
         tmp = self.directory / "tmp"
         tmp.mkdir(parents=True, exist_ok=True)
+        volumes = [] if volume_megabytes is None else [Volume(self.ml, "/opt/ml", volume_megabytes << 20)]
         try:
-            return spawn(
+            return program.start(
+                self.image,
                 self.argv,
                 env=self.variables(cloud),
                 cwd=self.image.workdir or "/",
-                mounts=[*self.image.mounts, Mount(self.ml, "/opt/ml"), Mount(tmp, "/tmp"), *self.mounts],  # noqa: S108
+                mounts=[*([] if volumes else [Mount(self.ml, "/opt/ml")]), Mount(tmp, "/tmp"), *self.mounts],  # noqa: S108
+                volumes=volumes,
                 log=self.log,
                 read_only_root=True,
                 tmpfs=(("/root", _GIBIBYTE), ("/dev/shm", _GIBIBYTE)),  # noqa: S108
                 stop_grace_seconds=self.grace_seconds,
             )
+        except VolumeFullError as error:
+            raise JobFailedError(words.NO_SPACE_FOR_INPUTS) from error
         except ProgramNotFoundError as error:
             raise JobFailedError(f"ClientError: {error}") from error
         except SandboxError as error:

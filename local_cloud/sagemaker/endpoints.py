@@ -1,14 +1,12 @@
 """Endpoints: creation, update with roll-back, deletion, and which variant answers a request."""
 
 import logging
-import random
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Mapping
 from typing import Any
 
+from local_cloud.sagemaker.container_client import INVOCATION_TIMEOUT_SECONDS
+from local_cloud.sagemaker.deployment import Deployment, Plan
 from local_cloud.sagemaker.environment import SageMakerEnvironment
 from local_cloud.sagemaker.errors import JobFailedError, invalid
 from local_cloud.sagemaker.jobs import MAX_REASON, notify, without_missing
@@ -16,78 +14,13 @@ from local_cloud.sagemaker.names import ENDPOINT
 from local_cloud.sagemaker.serving import ModelServer
 
 _LOGGER = logging.getLogger(__name__)
-_IN_PROGRESS = ("Creating", "Updating", "Deleting")
-_generations = count(1)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """An endpoint configuration with the models of its variants, as they were when the deployment began."""
-
-    config_name: str
-    variants: Sequence[Mapping[str, Any]]
-    models: Mapping[str, Mapping[str, Any]]
-
-
-class Deployment:
-    """The running servers of one endpoint configuration."""
-
-    def __init__(self, cloud: SageMakerEnvironment, endpoint_name: str, plan: Plan) -> None:
-        self.plan = plan
-        self._now = cloud.now()
-        place = (
-            cloud.state_dir / "sagemaker" / "endpoints" / endpoint_name / f"{next(_generations):06d}-{plan.config_name}"
-        )
-        self.servers = [
-            ModelServer(
-                cloud, place / variant["VariantName"], endpoint_name, variant, plan.models[variant["ModelName"]]
-            )
-            for variant in plan.variants
-        ]
-
-    def start(self) -> None:
-        """Starts all servers; when one fails, stops the others and raises JobFailedError."""
-        try:
-            with ThreadPoolExecutor(len(self.servers)) as pool:
-                for future in [pool.submit(server.start) for server in self.servers]:
-                    future.result()
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self, kill: bool = False) -> None:
-        """Stops all servers; returns when they have ended."""
-        with ThreadPoolExecutor(len(self.servers)) as pool:
-            list(pool.map(lambda server: server.stop(kill), self.servers))
-
-    def choose(self, target_variant: str | None) -> ModelServer:
-        """The server of the variant asked for, or one at random in proportion to the variants' weights."""
-        if target_variant is not None:
-            for server in self.servers:
-                if server.name == target_variant:
-                    return server
-            raise invalid(f"Variant {target_variant} not found")
-        weights = [variant.get("InitialVariantWeight", 1.0) for variant in self.plan.variants]
-        if sum(weights) <= 0:
-            raise invalid("All variants of this endpoint have the weight 0: name one with TargetVariant.")
-        return random.choices(self.servers, weights)[0]  # noqa: S311  it spreads load
-
-    def describe(self) -> list[dict[str, Any]]:
-        """`ProductionVariants` of DescribeEndpoint."""
-        described = []
-        for variant in self.plan.variants:
-            image = self.plan.models[variant["ModelName"]]["PrimaryContainer"]["Image"]
-            weight, instances = variant.get("InitialVariantWeight", 1.0), variant["InitialInstanceCount"]
-            deployed = {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": self._now}
-            described.append({
-                "VariantName": variant["VariantName"],
-                "DeployedImages": [deployed],
-                "CurrentWeight": weight,
-                "DesiredWeight": weight,
-                "CurrentInstanceCount": instances,
-                "DesiredInstanceCount": instances,
-            })  # fmt: skip
-        return described
+# DescribeEndpoint API reference, EndpointStatus
+_IN_PROGRESS = ("Creating", "Updating", "RollingBack", "Deleting")
+_SERVING = ("InService", "Updating", "RollingBack", "UpdateRollbackFailed")
+_INTERRUPTED = (
+    "The update was rolled back: the instances that it had started were lost. We encountered an internal error. "
+    "Please try again."
+)
 
 
 class Endpoint:
@@ -104,26 +37,79 @@ class Endpoint:
         self._current: Deployment | None = None
         self._next: Deployment | None = None
         self._closing = False
+        self._ready = threading.Event()  # not set while the servers of an earlier life are started again
+        self._ready.set()
+
+    @classmethod
+    def restored(cls, cloud: SageMakerEnvironment, description: Mapping[str, Any], plan: Plan) -> "Endpoint":
+        """An endpoint of an earlier life of the local cloud, as Describe… answered then; `recover` starts it."""
+        endpoint = cls(cloud, description["EndpointName"], plan)
+        endpoint.created, endpoint.modified = description["CreationTime"], description["LastModifiedTime"]
+        endpoint.status, endpoint._failure_reason = description["EndpointStatus"], description.get("FailureReason")
+        if endpoint.status not in ("Creating", "Failed"):
+            endpoint._ready.clear()
+        return endpoint
+
+    @property
+    def plan(self) -> Plan:
+        """What the endpoint serves, or, before it serves anything, what it is to serve."""
+        return self._plan
+
+    def recover(self) -> None:
+        """Goes on after the local cloud was killed, and its servers with it.
+
+        What was in service serves again; requests wait for it. A creation starts over. An update that was under way is
+        rolled back: its instances are gone, those of the configuration in service are started again.
+        """
+        if self.status == "Creating":
+            self._begin("Creating", self._plan)
+        elif not self._ready.is_set():
+            threading.Thread(target=self._serve_again, name=f"recover {self.name}", daemon=True).start()
+
+    def _serve_again(self) -> None:
+        deployment = Deployment(self._cloud, self.name, self._plan)
+        with self._lock:
+            self._current = deployment
+        failure = self._attempt(deployment)
+        if self._closing:
+            return
+        if failure is not None:
+            deployment.stop()
+        with self._lock:
+            if failure is not None:
+                self._current, self._failure_reason = None, failure[:MAX_REASON]
+                self._set("Failed")
+            elif self.status != "InService":
+                self._failure_reason = _INTERRUPTED
+                self._set("InService")
+        self._ready.set()
+        self._notify()
 
     def create(self) -> None:
         """Starts the first deployment in the background."""
         self._begin("Creating", self._plan)
 
-    def update(self, plan: Plan) -> None:
-        """Starts a deployment of another configuration; the old one serves until the new one is healthy."""
+    def check_updatable(self) -> None:
+        """Refuses an update while something is going on, and of an endpoint that failed."""
+        self._ready.wait(INVOCATION_TIMEOUT_SECONDS)
         with self._lock:
-            if self.status in _IN_PROGRESS:
-                raise invalid(f'Cannot update in-progress endpoint "{self.arn}".')
+            self._check_settled()
             if self.status == "Failed":
                 # EndpointStatus: "DeleteEndpoint is the only operation that can be performed on a failed endpoint"
                 raise invalid(f'Cannot update failed endpoint "{self.arn}". Delete it, then create it again.')
+
+    def update(self, plan: Plan) -> None:
+        """Starts a deployment of another configuration; the old one serves until the new one is healthy."""
+        self.check_updatable()
+        with self._lock:
+            self._check_settled()
             self._begin("Updating", plan)
 
     def delete(self, removed: Any) -> None:
         """Stops everything in the background, then calls `removed`."""
+        self._ready.wait(INVOCATION_TIMEOUT_SECONDS)
         with self._lock:
-            if self.status in _IN_PROGRESS:
-                raise invalid(f'Cannot update in-progress endpoint "{self.arn}".')
+            self._check_settled()
             self._set("Deleting")
             deployment, self._current = self._current, None
 
@@ -145,17 +131,15 @@ class Endpoint:
 
     def server_for(self, target_variant: str | None) -> ModelServer | None:
         """Who answers a request; None when the endpoint serves nothing (yet)."""
+        self._ready.wait(INVOCATION_TIMEOUT_SECONDS)
         with self._lock:
-            if self.status not in ("InService", "Updating") or self._current is None:
+            if self.status not in _SERVING or self._current is None:
                 return None
             return self._current.choose(target_variant)
 
     def describe(self) -> dict[str, Any]:
         """The answer of DescribeEndpoint."""
         with self._lock:
-            pending = None
-            if self.status == "Updating" and self._next is not None:
-                pending = {"EndpointConfigName": self._next.plan.config_name, "StartTime": self.modified}
             return without_missing({
                 "EndpointName": self.name,
                 "EndpointArn": self.arn,
@@ -165,7 +149,7 @@ class Endpoint:
                 "FailureReason": self._failure_reason,
                 "CreationTime": self.created,
                 "LastModifiedTime": self.modified,
-                "PendingDeploymentSummary": pending and {**pending, "ProductionVariants": []},
+                "PendingDeploymentSummary": self._next and self._next.describe_pending(),
             })  # fmt: skip
 
     def _begin(self, status: str, plan: Plan) -> None:
@@ -178,28 +162,56 @@ class Endpoint:
         target = self._deploy
         threading.Thread(target=target, args=(deployment,), name=f"deploy {self.name}", daemon=True).start()
 
-    def _deploy(self, deployment: Deployment) -> None:
-        failure: str | None = None
+    def _attempt(self, deployment: Deployment) -> str | None:
+        """Starts a deployment; gives the reason where it does not become healthy."""
         try:
             deployment.start()
         except JobFailedError as error:
-            failure = str(error)
+            return str(error)
         except Exception as error:
             _LOGGER.exception("The deployment of %s failed inside the local cloud", self.arn)
-            failure = f"We encountered an internal error ({error!r}). Please try again."
+            return f"We encountered an internal error ({error!r}). Please try again."
+        return None
+
+    def _deploy(self, deployment: Deployment) -> None:
+        failure = self._attempt(deployment)
+        if self._closing:
+            return
+        if failure is not None:
+            self._fail(deployment, failure[:MAX_REASON])
+            return
+        with self._lock:
+            old, self._current, self._plan = self._current, deployment, deployment.plan
+            self._next, self._failure_reason = None, None
+            self._set("InService")
+        self._notify()
+        if old is not None:
+            old.stop()
+
+    def _fail(self, deployment: Deployment, reason: str) -> None:
+        """Ends a creation as Failed, an update in service with the configuration it had before, if that still serves.
+
+        The API reference has RollingBack for changes of capacity only; users see it after UpdateEndpoint, too
+        (https://github.com/hashicorp/terraform-provider-aws/pull/49020).
+        """
+        with self._lock:
+            old, self._failure_reason = self._current, reason
+            if old is not None:
+                self._set("RollingBack")
+        if old is not None:
+            self._notify()
+        deployment.stop()
+        settled = "Failed" if old is None else "InService" if old.serves() else "UpdateRollbackFailed"
         if self._closing:
             return
         with self._lock:
-            old = self._current
             self._next = None
-            if failure is None:
-                self._current, self._plan = deployment, deployment.plan
-            self._failure_reason = failure and failure[:MAX_REASON]
-            # An update that failed leaves the endpoint in service with the configuration it had before.
-            self._set("InService" if self._current is not None else "Failed")
+            self._set(settled)
         self._notify()
-        if failure is None and old is not None:
-            old.stop()
+
+    def _check_settled(self) -> None:
+        if self.status in _IN_PROGRESS:
+            raise invalid(f'Cannot update in-progress endpoint "{self.arn}".')
 
     def _set(self, status: str) -> None:
         self.status = status

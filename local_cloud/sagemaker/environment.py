@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from local_cloud.sandbox import Mount
+from local_cloud import program
+from local_cloud.faults import FaultPlan
 
 StateChangeHook = Callable[[str, dict[str, Any]], None]
 
@@ -15,16 +16,12 @@ class RoleNotAssumableError(Exception):
     """`credentials_for_role`: the role does not exist, or does not let SageMaker assume it."""
 
 
-class ImageSpec(Protocol):
+class ImageSpec(program.Image, Protocol):
     """How a container image looks from inside."""
 
     @property
     def uri(self) -> str:
         """What it is called in its registry."""
-
-    @property
-    def mounts(self) -> Sequence[Mount]:
-        """The image's files at their paths."""
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -57,7 +54,8 @@ class SageMakerEnvironment:
     of state: `hook(kind, description)` with kind `ProcessingJob`, `TrainingJob`, `Model`, `EndpointConfig` or
     `Endpoint` and what Describe… answers; they run on the service's threads. Permissions of callers, `iam:PassRole`
     among them, are checked before a request gets here; what a job's own role needs is asked of
-    `denial(access key ID, action, resource ARN)`, which says in AWS's words why not, or None.
+    `denial(access key ID, action, resource ARN)`, which says in AWS's words why not, or None. `faults` is what shall go
+    wrong.
     """
 
     endpoint_url: Callable[[], str]
@@ -69,6 +67,7 @@ class SageMakerEnvironment:
     now: Callable[[], datetime] = _now
     denial: Callable[[str, str, str], str | None] = lambda _key, _action, _resource: None
     hooks: list[StateChangeHook] = field(default_factory=list)
+    faults: FaultPlan = field(default_factory=FaultPlan)
     # StopTrainingJob, StopProcessingJob: "SIGTERM … delays job termination for 120 seconds"
     job_grace_seconds: float = 120.0
     # Custom inference code: "sends the SIGTERM signal, then 30 seconds later, the SIGKILL signal"

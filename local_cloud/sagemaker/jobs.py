@@ -9,13 +9,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from local_cloud.faults import Capacity, words
+from local_cloud.faults.base import JOB
+from local_cloud.faults.jobs import JobFaults
+from local_cloud.program import Program
 from local_cloud.sagemaker.container import Container
 from local_cloud.sagemaker.environment import ImageSpec, SageMakerEnvironment
 from local_cloud.sagemaker.errors import JobFailedError, JobStoppedError
 from local_cloud.sagemaker.logs import LogShipper
 from local_cloud.sagemaker.names import Kind
 from local_cloud.sagemaker.storage import RoleStorage
-from local_cloud.sandbox import Sandboxed
 
 _LOGGER = logging.getLogger(__name__)
 MAX_REASON = 1024  # FailureReason, ExitMessage: "up to 1 KB"
@@ -43,10 +46,11 @@ class Job(ABC):
         self.failure_reason: str | None = None
         self.container = self._container()
         self.storage = RoleStorage(cloud.endpoint_url(), cloud.region, credentials, request["RoleArn"])
-        self._program: Sandboxed | None = None
+        self._program: Program | None = None
         self._stopping = False
         self._closing = False
         self.out_of_time = False
+        self._faults: JobFaults | None = None
         self._thread = threading.Thread(target=self._run, name=f"{self.kind.arn_type} {self.name}", daemon=True)
 
     @property
@@ -116,20 +120,23 @@ class Job(ABC):
 
     def _run(self) -> None:
         try:
+            if self.cloud.faults.take(Capacity, JOB, self.name) is not None:
+                raise JobFailedError(words.NO_CAPACITY)
             self._prepare()
             code = self._execute()
+            if self._closing:
+                return  # its instance is gone; nothing is uploaded, and the next cloud says that it has failed
             self._finish(code)
             outcome = "Stopped" if self._stopping else "Completed"
         except JobStoppedError:
             outcome = "Stopped"
         except JobFailedError as error:
-            outcome, self.failure_reason = "Failed", str(error)[:MAX_REASON]
+            reason = (self._faults and self._faults.reason) or str(error)
+            outcome, self.failure_reason = "Failed", reason[:MAX_REASON]
         except Exception as error:
             _LOGGER.exception("%s failed inside the local cloud", self.arn)
-            outcome = "Failed"
-            self.failure_reason = (
-                f"InternalServerError: We encountered an internal error ({error!r}). Please try again."
-            )
+            reason = f"InternalServerError: We encountered an internal error ({error!r}). Please try again."
+            outcome, self.failure_reason = "Failed", reason[:MAX_REASON]
         if self._closing:
             return
         if outcome == "Failed" and self._stopping:
@@ -138,7 +145,7 @@ class Job(ABC):
                 None,
             )  # whatever a program does while it is stopped, it was stopped
         with self.lock:
-            self.ended = self.cloud.now()
+            self.ended = self.modified = self.cloud.now()
             self._end(outcome)
         if outcome == "Completed":
             for part in ("ml", "tmp"):
@@ -146,10 +153,11 @@ class Job(ABC):
         self.changed()
 
     def _execute(self) -> int:
+        self._faults = faults = JobFaults(self.cloud.faults, self.name, self.container.log)
         with self.lock:
             self.check_stop()
             self.started = self.started or self.cloud.now()
-            self._program = program = self.container.start(self.cloud)
+            self._program = program = self.container.start(self.cloud, faults.volume)
         stream = f"{self.name}/algo-1-{int(self.started.timestamp())}"
         shipper = LogShipper(self.cloud, self.credentials, self.container.log, self.log_group, stream).start()
         limit = self.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DEFAULT_MAX_RUNTIME_SECONDS)
@@ -157,12 +165,17 @@ class Job(ABC):
         timer.daemon = True
         timer.start()
         try:
-            return program.wait()
+            with faults.watching(program):
+                code = program.wait()
         finally:
             timer.cancel()
             with self.lock:
                 self._program = None
             shipper.abandon() if self._closing else shipper.close()
+        code = faults.exit_code(code)
+        if faults.instance_lost:
+            raise JobFailedError(words.INTERNAL_ERROR)
+        return code
 
     def _time_over(self) -> None:
         with self.lock:

@@ -10,12 +10,20 @@ from local_cloud.sagemaker.errors import invalid
 from local_cloud.sagemaker.storage import RoleStorage
 
 
-def check_model(cloud: SageMakerEnvironment, request: Mapping[str, Any], credentials: Mapping[str, str]) -> None:
-    """CreateModel: the container names an image, and the role can read the model's data."""
+def container_of(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """CreateModel: its container, which names an image or a model package."""
     container = request.get("PrimaryContainer")
-    if not container or not container.get("Image"):
-        raise invalid("CreateModel needs a PrimaryContainer with an Image.")
-    url, role_arn = container.get("ModelDataUrl"), request["ExecutionRoleArn"]
+    if not container or bool(container.get("Image")) == bool(container.get("ModelPackageName")):
+        raise invalid("CreateModel needs a PrimaryContainer with an Image or a ModelPackageName.")
+    found: Mapping[str, Any] = container
+    return found
+
+
+def check_model(
+    cloud: SageMakerEnvironment, role_arn: str, container: Mapping[str, Any], credentials: Mapping[str, str]
+) -> None:
+    """CreateModel: the role can read the model's data."""
+    url = container.get("ModelDataUrl")
     if not url:
         return
     try:

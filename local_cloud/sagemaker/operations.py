@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from local_cloud.sagemaker import models
-from local_cloud.sagemaker.endpoints import Endpoint, Plan
+from local_cloud.sagemaker.deployment import Plan
+from local_cloud.sagemaker.endpoints import Endpoint
 from local_cloud.sagemaker.environment import ImageSpec, RoleNotAssumableError, SageMakerEnvironment
 from local_cloud.sagemaker.errors import invalid
 from local_cloud.sagemaker.jobs import notify
+from local_cloud.sagemaker.model_registry import ModelRegistry
 from local_cloud.sagemaker.names import ENDPOINT, ENDPOINT_CONFIG, MODEL, Kind
 from local_cloud.sagemaker.processing import ProcessingJob
 from local_cloud.sagemaker.store import Store
@@ -22,6 +24,7 @@ class Operations:
 
     def __init__(self, cloud: SageMakerEnvironment, store: Store) -> None:
         self._cloud, self._store = cloud, store
+        self.registry = ModelRegistry(cloud, lambda container: self._check_package(container))
 
     def create_job(self, job_type: type[ProcessingJob] | type[TrainingJob], request: Request) -> Answer:
         """CreateProcessingJob, CreateTrainingJob."""
@@ -50,8 +53,11 @@ class Operations:
         if "ExecutionRoleArn" not in request:
             raise invalid("CreateModel needs an ExecutionRoleArn: the role that reads the model's data.")
         with self._store.reserved(MODEL, request) as arn:
-            models.check_model(self._cloud, request, self._assume(request["ExecutionRoleArn"], request["ModelName"]))
-            self._image(request["PrimaryContainer"]["Image"])
+            container = self.registry.container(models.container_of(request))
+            self.registry.require_approved(container)
+            credentials = self._assume(request["ExecutionRoleArn"], request["ModelName"])
+            models.check_model(self._cloud, request["ExecutionRoleArn"], container, credentials)
+            self._image(container["Image"])
             return self._keep(MODEL, arn, request)
 
     def create_endpoint_config(self, request: Request) -> Answer:
@@ -83,7 +89,12 @@ class Operations:
     def update_endpoint(self, request: Request) -> Answer:
         """UpdateEndpoint."""
         endpoint: Endpoint = self._store.find(ENDPOINT, request["EndpointName"])
-        endpoint.update(self._plan(request["EndpointConfigName"]))
+        plan = self._plan(request["EndpointConfigName"])
+        endpoint.check_updatable()
+        # An endpoint whose own configuration was deleted cannot be updated any more: it can be deleted
+        # (https://github.com/hashicorp/terraform-provider-aws/issues/48997).
+        self._store.find(ENDPOINT_CONFIG, endpoint.plan.config_name)
+        endpoint.update(plan)
         return {"EndpointArn": endpoint.arn}
 
     def delete_endpoint(self, request: Request) -> Answer:
@@ -94,19 +105,27 @@ class Operations:
 
     def add_tags(self, request: Request) -> Answer:
         """AddTags."""
-        self._store.tag(request["ResourceArn"], request["Tags"])
+        arn = request["ResourceArn"]
+        if self.registry.has(arn):
+            given = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+            self.registry.set_tags(arn, {**self.registry.tags(arn), **given})
+        else:
+            self._store.tag(arn, request["Tags"])
         return self.list_tags(request)
 
     def list_tags(self, request: Request) -> Answer:
         """ListTags; a resource has at most 50 tags, so there is one page."""
-        tags = self._store.tags(request["ResourceArn"])
+        arn = request["ResourceArn"]
+        tags = self.registry.tags(arn) if self.registry.has(arn) else self._store.tags(arn)
         return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
     def delete_tags(self, request: Request) -> Answer:
         """DeleteTags."""
-        tags = self._store.tags(request["ResourceArn"])
-        for key in request["TagKeys"]:
-            tags.pop(key, None)
+        arn, keys = request["ResourceArn"], request["TagKeys"]
+        if self.registry.has(arn):
+            self.registry.set_tags(arn, {key: tag for key, tag in self.registry.tags(arn).items() if key not in keys})
+        else:
+            self._store.untag(arn, keys)
         return {}
 
     def _keep(self, kind: Kind, arn: str, request: Request) -> Answer:
@@ -118,8 +137,18 @@ class Operations:
 
     def _plan(self, config_name: str) -> Plan:
         variants = self._store.find(ENDPOINT_CONFIG, config_name)["ProductionVariants"]
-        found = {variant["ModelName"]: self._store.find(MODEL, variant["ModelName"]) for variant in variants}
+        found = {variant["ModelName"]: self._model(variant["ModelName"]) for variant in variants}
         return Plan(config_name, variants, found)
+
+    def _model(self, name: str) -> dict[str, Any]:
+        """A model whose container has its image and artefact, also where a model package gives them."""
+        model = self._store.find(MODEL, name)
+        return {**model, "PrimaryContainer": self.registry.container(model["PrimaryContainer"])}
+
+    def _check_package(self, container: Mapping[str, Any]) -> None:
+        self._image(container["Image"])
+        if not container.get("ModelDataUrl"):
+            raise invalid("A container of a model package needs a ModelDataUrl here.")
 
     def _assume(self, role_arn: str, session_name: str) -> Mapping[str, str]:
         try:

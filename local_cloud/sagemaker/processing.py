@@ -10,6 +10,7 @@ from local_cloud.sagemaker.jobs import MAX_REASON, Job, without_missing
 from local_cloud.sagemaker.names import PROCESSING_JOB
 
 _ROOT = "/opt/ml/processing/"
+_PIECE = 1 << 20
 
 
 class ProcessingJob(Job):
@@ -109,9 +110,11 @@ class ProcessingJob(Job):
         path = self.container.ml / "output" / "message"
         if not path.is_file() or path.is_symlink():
             return None
-        content = path.read_bytes()
         try:
-            content.decode()
+            with path.open(encoding="utf-8", newline="") as file:
+                beginning = file.read(MAX_REASON)
+                while file.read(_PIECE):  # the rest is not kept, but must be UTF-8, too
+                    pass
         except UnicodeDecodeError as error:
             raise JobFailedError("ClientError: The file /opt/ml/output/message is not UTF-8 encoded.") from error
-        return content[:MAX_REASON].decode(errors="ignore")
+        return beginning.encode()[:MAX_REASON].decode(errors="ignore")

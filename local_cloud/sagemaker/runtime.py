@@ -5,10 +5,11 @@ import uuid
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
+from local_cloud.sagemaker.container_client import Answer
 from local_cloud.sagemaker.endpoints import Endpoint
 from local_cloud.sagemaker.environment import SageMakerEnvironment
 from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.serving import Answer, NoAnswerError
+from local_cloud.sagemaker.serving import NoAnswerError
 
 Response = tuple[int, dict[str, str], bytes]
 # InvokeEndpoint, "Maximum payload size": "6 MB"

@@ -71,7 +71,7 @@ class SageMakerService:
             operations[f"Stop{kind.noun}"] = perform.stopper(kind)
         for kind in (MODEL, ENDPOINT_CONFIG):
             operations[f"Delete{kind.noun}"] = perform.deleter(kind)
-        return operations
+        return operations | perform.registry.operations
 
     @property
     def operations(self) -> frozenset[str]:
@@ -81,6 +81,10 @@ class SageMakerService:
     def on_state_change(self, hook: StateChangeHook) -> None:
         """Calls a hook with the kind and the description of every resource whose state changes, on any thread."""
         self._cloud.hooks.append(hook)
+
+    def recover(self) -> None:
+        """Goes on where an earlier life of the local cloud was killed; call it once the hooks are there."""
+        self._store.recover()
 
     async def handle(
         self,

@@ -1,46 +1,50 @@
 """One model server: the process behind a production variant of an endpoint."""
 
-import contextlib
 import http.client
 import logging
-import queue
 import secrets
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from local_cloud.faults import Answer as AnswerFault
+from local_cloud.faults.base import ENDPOINT
+from local_cloud.faults.strikes import Log, Strikes
+from local_cloud.program import Program
 from local_cloud.sagemaker.container import Container, command
+from local_cloud.sagemaker.container_client import (
+    INVOCATION_TIMEOUT_SECONDS,
+    PING_TIMEOUT_SECONDS,
+    Answer,
+    ContainerClient,
+    free_port,
+)
 from local_cloud.sagemaker.environment import RoleNotAssumableError, SageMakerEnvironment
 from local_cloud.sagemaker.errors import JobFailedError
 from local_cloud.sagemaker.logs import LogShipper
 from local_cloud.sagemaker.storage import RoleStorage, unpack
-from local_cloud.sandbox import Mount, Sandboxed
+from local_cloud.sandbox import Mount
 
 _LOGGER = logging.getLogger(__name__)
-# "How Your Container Should Respond to Health Check (Ping) Requests"
-PING_TIMEOUT_SECONDS = 2
+# "How Your Container Should Respond to Health Check (Ping) Requests": "… during the 8 minutes after startup"
 STARTUP_TIMEOUT_SECONDS = 8 * 60
-# "A customer's model containers must respond to requests within 60 seconds."
-INVOCATION_TIMEOUT_SECONDS = 60
 _RESTART_PAUSE_SECONDS = 1.0
+# SageMaker "launches new inference containers" for "replacing unhealthy instances" (same page); how often it asks, and
+# how often in vain, it does not say
+PING_EVERY_SECONDS = 5.0
+UNHEALTHY_PINGS = 3
+_NO_RESPONSE = (  # as SageMaker's users report it
+    "Amazon SageMaker could not get a response from the {endpoint} endpoint. This can occur when CPU or memory "
+    "utilization is high. To check your utilization, see Amazon CloudWatch. To fix this problem, use an instance type "
+    "with more CPU capacity or memory."
+)
 
 
 class NoAnswerError(Exception):
     """The model server did not answer; the message is AWS's for this case."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A model server's response."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class ModelServer:
@@ -58,14 +62,16 @@ class ModelServer:
         model: Mapping[str, Any],
     ) -> None:
         self._cloud, self._directory, self._variant, self._model = cloud, directory, variant, model
+        self._endpoint_name = endpoint_name
         self._group = f"/aws/sagemaker/Endpoints/{endpoint_name}"
         self._lock = threading.Lock()
-        self._port = 0
-        self._program: Sandboxed | None = None
+        self._client = ContainerClient(free_port())
+        self._start_seconds: float = STARTUP_TIMEOUT_SECONDS
+        self._program: Program | None = None
         self._shipper: LogShipper | None = None
-        self._stopping = False
+        self._stopped = threading.Event()
         self._healthy = False
-        self._idle: queue.SimpleQueue[http.client.HTTPConnection] = queue.SimpleQueue()
+        self._given_up = False
 
     @property
     def name(self) -> str:
@@ -76,10 +82,10 @@ class ModelServer:
         """Returns when the server is healthy; raises JobFailedError when it does not become so."""
         container = self._container()
         self._launch(container)
-        limit = self._variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_TIMEOUT_SECONDS)
-        deadline = time.monotonic() + limit
+        self._start_seconds = self._variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_TIMEOUT_SECONDS)
+        begun = time.monotonic()
         pause = 0.02
-        while not self._ping():
+        while not self._ping("start"):
             code = self._program.poll() if self._program is not None else 0
             if code is not None:
                 # SageMaker starts it again, for up to half an hour, before it says so
@@ -87,7 +93,7 @@ class ModelServer:
                     f"The primary container for production variant {self.name} did not pass the ping health check: it "
                     f"ended with exit code {code}. Please check CloudWatch logs for this endpoint ({container.log})."
                 )
-            if self._stopping or time.monotonic() > deadline:
+            if self._stopped.is_set() or time.monotonic() - begun > self._start_seconds:
                 raise JobFailedError(
                     f"The primary container for production variant {self.name} did not pass the ping health check. "
                     f"Please check CloudWatch logs for this endpoint ({container.log})."
@@ -96,64 +102,53 @@ class ModelServer:
             pause = min(pause * 1.5, 0.1)
         self._healthy = True
         threading.Thread(target=self._keep_running, args=(container,), name=f"variant {self.name}", daemon=True).start()
+        threading.Thread(target=self._keep_healthy, name=f"health of {self.name}", daemon=True).start()
+
+    def serves(self) -> bool:
+        """Whether the server is healthy; waits for one that is being started again."""
+        begun = time.monotonic()
+        while not self._client.ping():
+            if self._given_up or self._stopped.is_set() or time.monotonic() - begun > self._start_seconds:
+                return False
+            time.sleep(0.1)
+        return True
 
     def stop(self, kill: bool = False) -> None:
         """Ends the server (SIGTERM, SIGKILL after the grace; or at once) and returns when it has ended."""
         with self._lock:
-            self._stopping = True
+            self._stopped.set()
             program = self._program
         if program is not None:
             program.kill() if kill else program.terminate()
             program.wait()
         if self._shipper is not None:
             self._shipper.abandon() if kill else self._shipper.close()
-        while not self._idle.empty():
-            with contextlib.suppress(queue.Empty):
-                self._idle.get_nowait().close()
+        self._client.close()
         shutil.rmtree(self._directory / "tmp", ignore_errors=True)
         shutil.rmtree(self._directory / "ml", ignore_errors=True)
         shutil.rmtree(self._directory / "model", ignore_errors=True)
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         """`POST /invocations`; raises NoAnswerError."""
+        fault = self._cloud.faults.take(AnswerFault, ENDPOINT, self._endpoint_name)
         try:
-            return self._post(body, headers)
+            return self._client.post(body, headers) if fault is None else self._faulty_answer(fault, body, headers)
         except TimeoutError as error:
             raise NoAnswerError(
                 "Your invocation timed out while waiting for a response from container primary. Review the latency "
                 "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
             ) from error
         except (OSError, http.client.HTTPException) as error:
-            raise NoAnswerError(f"The container primary did not answer: {error!r}.") from error
+            raise NoAnswerError(_NO_RESPONSE.format(endpoint=self._endpoint_name)) from error
 
-    def _post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        try:
-            connection, reused = self._idle.get_nowait(), True
-        except queue.Empty:
-            connection, reused = self._connect(), False
-        try:
-            connection.request("POST", "/invocations", body, dict(headers))
-            response = connection.getresponse()
-            answer = Answer(response.status, dict(response.getheaders()), response.read())
-        except (ConnectionError, http.client.RemoteDisconnected, http.client.CannotSendRequest):
-            connection.close()
-            if reused:  # the server closed a connection it kept alive, or was started again meanwhile
-                return self._post(body, headers)
-            raise
-        except BaseException:
-            connection.close()
-            raise
-        if response.will_close or self._stopping:
-            connection.close()
-        else:
-            self._idle.put(connection)
-        return answer
-
-    def _connect(self) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=INVOCATION_TIMEOUT_SECONDS)
-        connection.connect()
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
+    def _faulty_answer(self, fault: AnswerFault, body: bytes, headers: Mapping[str, str]) -> Answer:
+        time.sleep(min(fault.seconds, INVOCATION_TIMEOUT_SECONDS))
+        if fault.seconds >= INVOCATION_TIMEOUT_SECONDS:
+            raise TimeoutError
+        if not fault.instead:
+            return self._client.post(body, headers)
+        given = {"Content-Type": fault.content_type or headers.get("content-type", "application/octet-stream")}
+        return Answer(fault.status or 200, given, (fault.body or "").encode())
 
     def _container(self) -> Container:
         definition, role_arn = self._model["PrimaryContainer"], self._model["ExecutionRoleArn"]
@@ -167,7 +162,6 @@ class ModelServer:
         shutil.rmtree(self._directory, ignore_errors=True)
         (self._directory / "ml").mkdir(parents=True)
         self._fetch_model(definition, credentials, role_arn)
-        self._port = _free_port()
         return Container(
             image=image,
             argv=command(image, (), ("serve",), ()),
@@ -176,7 +170,7 @@ class ModelServer:
             environment={
                 **definition.get("Environment", {}),
                 # AWS sets it for several containers in one endpoint; 8080 may be taken on this machine
-                "SAGEMAKER_BIND_TO_PORT": str(self._port),
+                "SAGEMAKER_BIND_TO_PORT": str(self._client.port),
             },
             grace_seconds=self._cloud.serving_grace_seconds,
             # "/opt/ml/model … Your container has read-only access to this directory"
@@ -196,43 +190,52 @@ class ModelServer:
 
     def _launch(self, container: Container) -> None:
         with self._lock:
-            if self._stopping:
+            if self._stopped.is_set():
                 raise JobFailedError("The endpoint was deleted while its container started.")
+            strikes, log = Strikes(self._cloud.faults, ENDPOINT, self._endpoint_name), Log(container.log)
             self._program = container.start(self._cloud)
+            strikes.follow(self._program, log.says)
         if self._shipper is None:
             stream = f"{self.name}/i-{secrets.token_hex(9)[:17]}"
             self._shipper = LogShipper(self._cloud, container.credentials, container.log, self._group, stream).start()
 
-    def _ping(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PING_TIMEOUT_SECONDS)
-        try:
-            connection.request("GET", "/ping")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
+    def _ping(self, during: Literal["start", "service"]) -> bool:
+        fault = self._cloud.faults.take_ping(self._endpoint_name, during)
+        if fault is not None:
+            if fault.give_up_seconds is not None:
+                self._start_seconds = fault.give_up_seconds
+            time.sleep(PING_TIMEOUT_SECONDS if fault.status == "stall" else 0)
             return False
-        finally:
-            connection.close()
+        return self._client.ping()
 
     def _keep_running(self, container: Container) -> None:
-        """Starts a server that has ended by itself again, as SageMaker does with a container that crashed."""
+        """Starts a server that has ended again, as SageMaker does with a container that crashed."""
         while True:
             program = self._program
             if program is None:
                 return
             code = program.wait()
-            if self._stopping:
+            self._healthy = False
+            if self._stopped.wait(_RESTART_PAUSE_SECONDS):
                 return
-            _LOGGER.warning(
-                "The container of variant %s ended with exit code %s and is started again.", self.name, code
-            )
-            time.sleep(_RESTART_PAUSE_SECONDS)
+            _LOGGER.warning("The container of variant %s ended with exit code %s, it is started again", self.name, code)
             try:
                 self._launch(container)
-            except JobFailedError:
+            except JobFailedError as error:
+                _LOGGER.error("The container of variant %s cannot be started again: %s", self.name, error)
+                self._given_up = True
                 return
 
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    def _keep_healthy(self) -> None:
+        """Ends a server that was healthy and no longer answers health checks, so that it is started again."""
+        failures = 0
+        while not self._stopped.wait(PING_EVERY_SECONDS):
+            if self._ping("service"):
+                self._healthy, failures = True, 0
+                continue
+            failures = failures + 1 if self._healthy else 0  # one that has just started may take its time
+            program = self._program
+            if failures >= UNHEALTHY_PINGS and program is not None:
+                _LOGGER.warning("The container of variant %s answers no health check and is ended", self.name)
+                self._healthy, failures = False, 0
+                program.kill()

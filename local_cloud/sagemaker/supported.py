@@ -10,6 +10,7 @@ from typing import Any
 from local_cloud.sagemaker.errors import invalid
 
 _THIS_MACHINE = "this machine is the instance"
+_FOR_PEOPLE = "kept and answered, for people to read"
 _ONE_INSTANCE = "a single instance has nobody to talk to"
 
 HONOURED: dict[str, frozenset[str]] = {
@@ -30,7 +31,19 @@ HONOURED: dict[str, frozenset[str]] = {
     }),
     "CreateModel": frozenset({
         "ModelName", "ExecutionRoleArn", "Tags.Key", "Tags.Value", "PrimaryContainer.Image",
-        "PrimaryContainer.ModelDataUrl", "PrimaryContainer.Environment",
+        "PrimaryContainer.ModelDataUrl", "PrimaryContainer.Environment", "PrimaryContainer.ModelPackageName",
+    }),
+    "CreateModelPackageGroup": frozenset({
+        "ModelPackageGroupName", "ModelPackageGroupDescription", "Tags.Key", "Tags.Value",
+    }),
+    "CreateModelPackage": frozenset({
+        "ModelPackageGroupName", "ModelPackageDescription", "ModelApprovalStatus", "ClientToken", "Tags.Key",
+        "Tags.Value", "InferenceSpecification.Containers.Image", "InferenceSpecification.Containers.ModelDataUrl",
+        "InferenceSpecification.Containers.Environment", "CustomerMetadataProperties",
+    }),
+    "UpdateModelPackage": frozenset({
+        "ModelPackageArn", "ModelApprovalStatus", "ApprovalDescription", "CustomerMetadataProperties",
+        "CustomerMetadataPropertiesToRemove",
     }),
     "CreateEndpointConfig": frozenset({
         "EndpointConfigName", "Tags.Key", "Tags.Value", "ProductionVariants.VariantName",
@@ -39,7 +52,18 @@ HONOURED: dict[str, frozenset[str]] = {
         "ProductionVariants.ContainerStartupHealthCheckTimeoutInSeconds",
     }),
     "CreateEndpoint": frozenset({"EndpointName", "EndpointConfigName", "Tags.Key", "Tags.Value"}),
-    "UpdateEndpoint": frozenset({"EndpointName", "EndpointConfigName"}),
+    "UpdateEndpoint": frozenset({
+        "EndpointName", "EndpointConfigName",
+        "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type",
+        "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.WaitIntervalInSeconds",
+        "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.CanarySize.Type",
+        "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.CanarySize.Value",
+        "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.LinearStepSize.Type",
+        "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.LinearStepSize.Value",
+        "DeploymentConfig.BlueGreenUpdatePolicy.TerminationWaitInSeconds",
+        "DeploymentConfig.BlueGreenUpdatePolicy.MaximumExecutionTimeoutInSeconds",
+        "DeploymentConfig.AutoRollbackConfiguration.Alarms.AlarmName",
+    }),
 }  # fmt: skip
 
 INERT: dict[str, dict[str, str]] = {
@@ -55,6 +79,18 @@ INERT: dict[str, dict[str, str]] = {
         "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "metrics go to FinalMetricDataList here",
         "RetryStrategy.MaximumRetryAttempts": "it is for failures of AWS's machines",
         "ProfilerConfig.DisableProfiler": "nothing is profiled here",
+    },
+    "CreateModelPackage": {
+        "InferenceSpecification.SupportedContentTypes": _FOR_PEOPLE,
+        "InferenceSpecification.SupportedResponseMIMETypes": _FOR_PEOPLE,
+        "InferenceSpecification.SupportedRealtimeInferenceInstanceTypes": _FOR_PEOPLE,
+        "InferenceSpecification.SupportedTransformInstanceTypes": _FOR_PEOPLE,
+        "ModelMetrics.ModelQuality.Statistics.ContentType": _FOR_PEOPLE,
+        "ModelMetrics.ModelQuality.Statistics.S3Uri": _FOR_PEOPLE,
+        "MetadataProperties.CommitId": _FOR_PEOPLE,
+        "MetadataProperties.Repository": _FOR_PEOPLE,
+        "MetadataProperties.GeneratedBy": _FOR_PEOPLE,
+        "MetadataProperties.ProjectId": _FOR_PEOPLE,
     },
     "CreateEndpointConfig": {
         "ProductionVariants.InstanceType": _THIS_MACHINE,

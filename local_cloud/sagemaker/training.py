@@ -126,7 +126,7 @@ class TrainingJob(Job):
 
     def _prepare(self) -> None:
         ml = self.container.ml
-        for directory in ("input/config", "input/data", "model", "output/data", "checkpoints"):
+        for directory in ("input/config", "input/data", "model", "output/data"):
             (ml / directory).mkdir(parents=True)
         for name, content in self._configuration().items():
             (ml / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
@@ -178,7 +178,8 @@ class TrainingJob(Job):
         for source, name in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
             self._upload_packed(self.container.ml / source, name)
         if code != 0 and not (self.out_of_time or self._stopping):
-            raise JobFailedError(f"AlgorithmError: {self._read_failure()}, exit code: {code}")
+            prefix, suffix = "AlgorithmError: ", f", exit code: {code}"
+            raise JobFailedError(prefix + self._read_failure()[: MAX_REASON - len(prefix + suffix)] + suffix)
 
     def _end(self, status: str) -> None:
         self.status = status
@@ -211,7 +212,8 @@ class TrainingJob(Job):
         path = self.container.ml / "output" / "failure"
         if not path.is_file() or path.is_symlink():
             return ""
-        return path.read_text(errors="replace")[:MAX_REASON].strip()
+        with path.open(errors="replace") as file:
+            return file.read(MAX_REASON).strip()
 
     def _collect_metrics(self) -> None:
         """The last value in the log of each metric definition becomes FinalMetricDataList."""

@@ -26,8 +26,20 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "timestamp": (int, float),
     "blob": (str,),
 }
-# Java's classes of characters, as they stand inside a set
-_JAVA_CLASSES = {r"\p{L}": r"\w", r"\p{N}": r"\d", r"\p{Z}": r"\s", r"\p{Alnum}": "a-zA-Z0-9"}
+# The types as AWS's services, which are written in Java, name them in this error
+_JAVA_TYPES = {
+    "structure": "a Structure", "map": "a Map", "list": "a List", "string": "a String", "integer": "an Integer",
+    "long": "a Long", "float": "a Float", "double": "a Double", "boolean": "a Boolean", "timestamp": "a Timestamp",
+    "blob": "a Blob",
+}  # fmt: skip
+# Java's classes of characters, as they stand inside a set; the first are all but the control characters
+_JAVA_CLASSES = {
+    r"\p{L}\p{M}\p{Z}\p{S}\p{N}\p{P}": r"^\x00-\x1f\x7f-\x9f",
+    r"\p{L}": r"\w",
+    r"\p{N}": r"\d",
+    r"\p{Z}": r"\s",
+    r"\p{Alnum}": "a-zA-Z0-9",
+}
 
 
 def validate(shape: Shape | None, request: Any) -> None:
@@ -44,9 +56,9 @@ def validate(shape: Shape | None, request: Any) -> None:
 def _check_types(shape: Shape, value: Any, path: str) -> None:
     expected = _JSON_TYPES[shape.type_name]
     if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
-        found = type(value).__name__
         raise ServiceError(
-            "SerializationException", f"{found} can not be converted to {shape.type_name} at '{path or 'request'}'"
+            "SerializationException",
+            f"{_token(value)} can not be converted to {_JAVA_TYPES[shape.type_name]} at '{path or 'request'}'",
         )
     for name, member, item in _children(shape, value):
         if member is None:
@@ -123,6 +135,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
     """A pattern of the service model (Java's syntax) as Python's."""
     for java, python in _JAVA_CLASSES.items():
         pattern = pattern.replace(java, python)
+    pattern = re.sub(r"\$\{\d+,\d+\}$", "$", pattern)  # an end, so many times: a slip in the model, and no harm in Java
     try:
         return re.compile(pattern)
     except re.error:  # surrogate pairs, in members that are not supported here and refused by name
@@ -133,6 +146,13 @@ def _join(path: str, name: str) -> str:
     """AWS names members in lower camel case: `productionVariants.1.member.variantName`."""
     lower = name[:1].lower() + name[1:]
     return f"{path}.{lower}" if path else lower
+
+
+def _token(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"{str(value).upper()}_VALUE"
+    names = {str: "STRING_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", dict: "START_OBJECT", list: "START_ARRAY"}
+    return names.get(type(value), "NULL_VALUE")
 
 
 def _show(value: Any) -> str:

@@ -1,0 +1,104 @@
+"""Watches one program and kills it when an armed fault says so."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from local_cloud.faults.models import InstanceLost, Kill
+from local_cloud.faults.plan import Armed, FaultPlan
+from local_cloud.program import Program
+
+_logger = logging.getLogger(__name__)
+_LOOK_SECONDS = 0.02
+
+
+class Log:
+    """What a program writes into a file from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._begin = path.stat().st_size if path.exists() else 0
+
+    def says(self, text: str) -> bool:
+        """Whether it contains a text yet."""
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
+            file.seek(self._begin)
+            return text.encode() in file.read()
+        return False
+
+
+class Strikes:
+    """The faults that may strike one run of a program: a job, a container of an endpoint, a function's invocation.
+
+    Make it before the program starts; the program is killed while it is ``watching`` or, for as long as it runs, after
+    ``follow``. Faults that are armed later are for the next one. ``says`` tells whether the program's log contains a
+    text.
+    """
+
+    def __init__(self, plan: FaultPlan, target: str, name: str) -> None:
+        self._plan, self._what = plan, f"{target} {name}"
+        self._waiting: list[Armed[Any]] = []
+        if plan:
+            self._waiting += plan.may_strike(Kill, target, name)
+            self._waiting += plan.may_strike(InstanceLost, target, name)
+            self._waiting.sort(key=lambda armed: armed.number)
+        self.struck: Kill | InstanceLost | None = None
+
+    @contextlib.contextmanager
+    def watching(self, program: Program, says: Callable[[str], bool]) -> Iterator[None]:
+        """Kill the program when it is time, meanwhile."""
+        if not self._waiting:
+            yield
+            return
+        if self._at_start(program):
+            program.wait()  # what is done to it from here on meets nobody
+        done = threading.Event()
+        thread = threading.Thread(target=self._watch, args=(program, says, done), name="fault", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def follow(self, program: Program, says: Callable[[str], bool]) -> None:
+        """Kill the program when it is time, from another thread; returns at once."""
+        if self._waiting and not self._at_start(program):
+            arguments = (program, says, threading.Event())
+            threading.Thread(target=self._watch, args=arguments, name="fault", daemon=True).start()
+
+    def ended(self) -> bool:
+        """Whether a program that has ended was killed; its last moment is now."""
+        if self._waiting and self.struck is None:
+            any(self._strike(armed, None) for armed in self._waiting if armed.fault.moment.at == "end")
+        return self.struck is not None
+
+    def _at_start(self, program: Program) -> bool:
+        return any(self._strike(armed, program) for armed in self._waiting if armed.fault.moment.at == "start")
+
+    def _watch(self, program: Program, says: Callable[[str], bool], done: threading.Event) -> None:
+        begun = time.monotonic()
+        left = [armed for armed in self._waiting if armed.fault.moment.at in ("later", "log")]
+        while left and self.struck is None and program.poll() is None and not done.wait(_LOOK_SECONDS):
+            for armed in list(left):
+                moment = armed.fault.moment
+                due = says(moment.text) if moment.at == "log" else time.monotonic() - begun >= moment.seconds
+                if due:
+                    left.remove(armed)
+                    if self._strike(armed, program):
+                        return
+
+    def _strike(self, armed: Armed[Any], program: Program | None) -> bool:
+        if not self._plan.use(armed):
+            return False
+        self.struck = armed.fault
+        _logger.info("fault: %s strikes %s", armed.fault.kind, self._what)
+        if program is not None:
+            program.kill()
+        return True
