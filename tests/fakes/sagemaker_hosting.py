@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from treering.errors import ConfigurationError, TransientError
-from treering.steps.deployment import IN_TRANSITION, ConfigSpec, EndpointState, ModelSpec
+from treering.steps.deployment import IN_TRANSITION, ConfigSpec, EndpointState, Guardrails, ModelSpec
 
 LOOKS = 3  # at an endpoint in transition until it settles
 
@@ -21,6 +21,7 @@ class FakeHosting:
         self.endpoints: dict[str, EndpointState] = {}
         self.tags: dict[str, dict[str, str]] = {}
         self.calls: list[str] = []
+        self.guardrails: Guardrails | None = None  # of the last update
         self.failing: str = ""  # reason for which the next creation or update fails
         self.rolls_back = True  # a failing update ends InService with the old configuration, else Failed
         self.never_settles = False
@@ -68,7 +69,18 @@ class FakeHosting:
         self._change("", config_name not in self.configs, "names a configuration that does not exist")
         self.begin(name, EndpointState("Creating", config_name), self._outcome(config_name, None))
 
-    def update_endpoint(self, name: str, config_name: str) -> None:
+    def models_of(self, config_name: str) -> list[str]:
+        config = self.configs.get(config_name)
+        return [config.model_name] if config else []
+
+    def model_names(self, prefix: str) -> list[str]:
+        return [name for name in reversed(self.models) if name.startswith(prefix)]
+
+    def config_names(self, prefix: str) -> list[str]:
+        return [name for name in reversed(self.configs) if name.startswith(prefix)]
+
+    def update_endpoint(self, name: str, config_name: str, guardrails: Guardrails) -> None:
+        self.guardrails = guardrails
         self._change("update_endpoint", name not in self.endpoints, "does not exist")
         self._change("", config_name not in self.configs, "names a configuration that does not exist")
         before = self.endpoints[name]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from local_cloud import request_id
 from local_cloud.async_invocations import AsyncInvocations, Waits
 
 FAILED = {"body": {"errorMessage": "no"}, "error": True}
@@ -63,6 +64,31 @@ SOON = Waits(error=0.001, throttle=0.001)
 def test_calls(results: list[dict[str, Any]], settings: dict[str, int], calls: int) -> None:
     """An error is retried twice or as configured; a throttle costs no attempt."""
     assert _calls(results, SOON, **settings) == calls
+
+
+def test_an_event_is_one_request_over_all_its_attempts() -> None:
+    """Retries have the request ID of the first attempt; another event has another."""
+    seen: list[str | None] = []
+    third = threading.Event()
+
+    def run(_function: object, event: object) -> dict[str, Any]:
+        seen.append(request_id.given())
+        if event == "last":
+            third.set()
+            return DONE
+        return FAILED if len(seen) < 2 else DONE
+
+    queue = AsyncInvocations(run, SOON)
+    queue.submit(_function(), "first")
+    while len(seen) < 2:
+        assert not third.wait(0.01)
+    with request_id.using("given-by-the-caller"):
+        queue.submit(_function(), "last")
+    assert third.wait(20)
+    queue.close()
+
+    assert seen[0] == seen[1] is not None
+    assert seen[2] == "given-by-the-caller"
 
 
 def test_an_event_that_is_too_old_is_given_up() -> None:

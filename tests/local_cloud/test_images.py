@@ -185,6 +185,18 @@ def test_requirements_that_cannot_be_met(
     assert str(refused.value).startswith(f"{context / 'Dockerfile'}, line 3, RUN: ")
 
 
+def test_project_of_the_context_is_what_is_installed_here(build: Build, tmp_path: Path) -> None:
+    """A folder that pip would build and install becomes the installed package of that name and version."""
+    dockerfile = f"FROM {SLIM}\nCOPY sub sub\nRUN python3 -m pip install --no-cache-dir --no-deps ./sub\n"
+    project = '[project]\nname = "idna"\nversion = "{}"\n'
+    image = build(dockerfile, {"sub/pyproject.toml": project.format(IDNA)})
+
+    assert image.packages == ("idna",)
+    assert run(image, "python", "-c", "import idna", tmp_path=tmp_path) == (0, "")
+    with pytest.raises(DockerfileError, match=r"idna 0\.1, the project in sub, is not in the Python"):
+        build(dockerfile, {"sub/pyproject.toml": project.format("0.1")})
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -197,6 +209,8 @@ def test_requirements_that_cannot_be_met(
         ("RUN pip install -r a && rm a", "runs only `pip install"),
         ("RUN pip install --upgrade -r a", "'--upgrade'"),
         ("RUN pip install -r missing.txt", "/missing.txt is not in the image"),
+        ("RUN pip install ./dir", "with --no-deps only"),
+        ("RUN pip install --no-deps ./dir", "dir is no project"),
         ("RUN <<EOF", "here-documents"),
         ("COPY --from=x a b", "--from"),
         ("COPY missing /x", "missing does not exist"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local_cloud import sandbox
-from local_cloud.sandbox import Mount, ProgramNotFoundError, SandboxError, spawn
+from local_cloud.sandbox import Mount, ProgramNotFoundError, SandboxError, Volume, VolumeFullError, spawn
 
 PATH = {"PATH": "/usr/bin:/bin"}
 TMP = ("/tmp", 1 << 20)  # noqa: S108
@@ -97,6 +97,45 @@ def test_a_temporary_file_system_has_its_size(shell):
     text = shell("head -c 3000000 /dev/zero > /tmp/big; true", tmpfs=[TMP])
 
     assert "No space left on device" in text
+
+
+def test_a_volume_starts_with_a_folder_and_gives_it_what_is_left(shell, folder, tmp_path):
+    """It has its size, and at the program's end the folder has its contents: files, folders, links, but no pipes."""
+    (folder / "deep").mkdir()
+    (folder / "deep" / "run").write_text("#!/bin/sh\necho run\n")
+    (folder / "deep" / "run").chmod(0o755)
+    text = (
+        "/opt/ml/deep/run; mv /opt/ml/leaf /opt/ml/twig; ln -s twig /opt/ml/link; mkfifo /opt/ml/pipe; "
+        "head -c 3000000 /dev/zero > /opt/ml/large; ls -s --block-size=1 /opt/ml/large; rm /opt/ml/large"
+    )
+    said = shell(text, volumes=[Volume(folder, "/opt/ml", 1 << 20)], read_only_root=True, tmpfs=[TMP])
+
+    assert said.startswith("run\n")
+    assert "No space left on device" in said
+    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) == ["deep", "deep/run", "link", "twig"]
+    assert os.access(folder / "deep" / "run", os.X_OK)
+    assert (folder / "link").readlink() == Path("twig")
+    assert not Path("/opt/ml").exists()
+
+
+def test_a_killed_program_leaves_its_volume_behind(shell, folder):
+    """As the disk of a container that was killed."""
+    program = shell.start("echo 1 > /opt/ml/made; echo ready; sleep 60", volumes=[Volume(folder, "/opt/ml", 1 << 20)])
+    while "ready" not in shell.log.read_text():
+        time.sleep(0.01)
+    program.kill()
+
+    assert program.wait(10) == 137
+    assert (folder / "made").read_text() == "1\n"
+
+
+def test_a_volume_that_is_too_small_for_its_folder_is_refused(shell, folder):
+    """The folder stays as it is."""
+    (folder / "large").write_bytes(b"x" * 2_000_000)
+    with pytest.raises(VolumeFullError, match="No space left on device"):
+        shell.start("true", volumes=[Volume(folder, "/opt/ml", 1 << 20)])
+
+    assert (folder / "large").stat().st_size == 2_000_000
 
 
 def test_without_shared_memory_there_are_no_semaphores(shell):
@@ -234,17 +273,21 @@ def test_an_ordinary_user_needs_no_privileges(tmp_path):
     code = """
         import sys; sys.path.insert(0, sys.argv[1])
         from pathlib import Path
-        from local_cloud.sandbox import Mount, ensure_supported, spawn
+        from local_cloud.sandbox import Mount, Volume, ensure_supported, spawn
         ensure_supported()
         place = Path(sys.argv[1])
-        text = "id -u; ls /opt/ml; touch /opt/ml/made /tmp/x; touch /root/x 2>/dev/null && echo no; exit 5"
+        text = ("id -u; ls /opt/ml; touch /opt/ml/made /opt/volume/kept /tmp/x; touch /root/x 2>/dev/null && echo no; "
+                "exit 5")
         program = spawn(["sh", "-c", text], env={"PATH": "/usr/bin:/bin"}, cwd="/", log=place / "log",
-                        mounts=[Mount(place / "ml", "/opt/ml")], tmpfs=[("/tmp", 65536)], read_only_root=True,
-                        hide_shm=True, stop_grace_seconds=1)
-        print(program.wait(), (place / "log").read_text().split(), [path.name for path in (place / "ml").iterdir()])
+                        mounts=[Mount(place / "ml", "/opt/ml")],
+                        volumes=[Volume(place / "volume", "/opt/volume", 65536)], tmpfs=[("/tmp", 65536)],
+                        read_only_root=True, hide_shm=True, stop_grace_seconds=1)
+        print(program.wait(), (place / "log").read_text().split(), [path.name for path in (place / "ml").iterdir()],
+              [path.name for path in (place / "volume").iterdir()])
     """
     (place / "ml").mkdir()
-    for path in (place, place / "ml"):
+    (place / "volume").mkdir()
+    for path in (place, place / "ml", place / "volume"):
         path.chmod(0o777)
     try:
         answer = subprocess.run(
@@ -254,7 +297,7 @@ def test_an_ordinary_user_needs_no_privileges(tmp_path):
     finally:
         shutil.rmtree(place)
 
-    assert answer.stdout.strip() == "5 ['65534'] ['made']", answer.stderr
+    assert answer.stdout.strip() == "5 ['65534'] ['made'] ['kept']", answer.stderr
 
 
 def path_is_open(path):

@@ -18,6 +18,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 
+from local_cloud.faults import FaultPlan
 from local_cloud.sagemaker import RoleNotAssumableError, SageMakerEnvironment, SageMakerService
 from local_cloud.sandbox import Mount
 
@@ -37,6 +38,7 @@ class Image:
     workdir: str = "/opt/program"
     entrypoint: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
+    engine_image: None = None
 
     @property
     def mounts(self) -> list[Mount]:
@@ -80,6 +82,7 @@ class Cloud:
     state_dir: Path
     sessions: list[tuple[str, str]]
     changes: list[tuple[str, str]]
+    faults: FaultPlan
 
     def put(self, key: str, content: str | bytes) -> str:
         """Stores an object; returns its URI."""
@@ -252,6 +255,7 @@ def cloud(aws_endpoint: str, tmp_path: Path) -> Iterator[Cloud]:
         state_dir=tmp_path / "state",
         sessions=sessions,
         changes=changes,
+        faults=environment.faults,
     )
     yield made
     service.close()

@@ -6,13 +6,16 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
+
+from local_cloud.sagemaker import SageMakerEnvironment, container_client
+from local_cloud.sagemaker import serving as model_serving
 
 BUCKET, ROLE = "forest", "arn:aws:iam::000000000000:role/model"
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/jobs:1"
 SERVE = """
     #!/usr/bin/env python
-    import json, os, sys
+    import json, os, sys, time
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
     word = open("/opt/ml/model/word").read()
     if word == "crash":
@@ -29,11 +32,27 @@ SERVE = """
             self.end_headers()
             self.wfile.write(text.encode())
         def do_GET(self):
+            if word == "slow" or os.path.exists("/tmp/hung"):
+                time.sleep(3)
             self.answer(503 if word == "sick" else 200, "")
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             if body == "bad":
                 return self.answer(400, "no number in row 1")
+            if body == "hang":
+                open("/tmp/hung", "w").close()
+            if body == "wait":
+                time.sleep(30)
+            if body == "drip":
+                self.send_response(200)
+                self.send_header("Content-Length", "100")
+                self.end_headers()
+                for _ in range(100):
+                    self.wfile.write(b"x")
+                    time.sleep(0.1)
+                return
+            if body == "large":
+                return self.answer(200, "x" * (6 * 1024 * 1024 + 1))
             attributes = self.headers.get("X-Amzn-SageMaker-Custom-Attributes", "")
             text = f"{word} {body} {self.headers['Content-Type']} {os.environ['COLOUR']}"
             self.answer(200, text, X_Amzn_SageMaker_Custom_Attributes=attributes)
@@ -76,8 +95,20 @@ def settled(cloud, name="grove"):
     """The endpoint when nothing is going on."""
     return cloud.until(
         lambda: cloud.sagemaker.describe_endpoint(EndpointName=name),
-        lambda endpoint: endpoint["EndpointStatus"] in ("InService", "Failed"),
+        lambda endpoint: endpoint["EndpointStatus"] in ("InService", "Failed", "UpdateRollbackFailed"),
     )
+
+
+SOON = {"Delay": 0.05, "MaxAttempts": 400}
+
+
+def update(cloud, word):
+    """Starts an update to a model; a container that is sick or slow has one second to become healthy."""
+    config(cloud, f"{word}-config", word)
+    # 60 seconds is the least that the API takes; the check itself is the same
+    record = cloud.service._store.configs[f"{word}-config"]["ProductionVariants"][0]
+    record["ContainerStartupHealthCheckTimeoutInSeconds"] = 1
+    cloud.sagemaker.update_endpoint(EndpointName="grove", EndpointConfigName=f"{word}-config")
 
 
 def invoke(cloud, body="hello", **more):
@@ -120,22 +151,66 @@ def test_update_switches_to_the_new_model(serving):
     assert invoke(serving)["Body"].read().startswith(b"elm ")
 
 
-@pytest.mark.parametrize("word", ["crash", "sick"])
+@pytest.mark.parametrize("word", ["crash", "sick", "slow"])
 def test_a_failed_update_is_rolled_back(serving, word):
-    """An update whose container does not become healthy ends InService with the old configuration and a reason."""
-    create(serving)
-    model(serving, word)
-    variant = {"VariantName": "v", "ModelName": word, "InitialInstanceCount": 1, "InstanceType": "ml.t2.medium"}
-    serving.sagemaker.create_endpoint_config(EndpointConfigName="new", ProductionVariants=[variant])
-    if word == "sick":  # 60 seconds is the least that the API takes; the check itself is the same
-        record = serving.service._store.configs["new"]["ProductionVariants"][0]
-        record["ContainerStartupHealthCheckTimeoutInSeconds"] = 1
-    serving.sagemaker.update_endpoint(EndpointName="grove", EndpointConfigName="new")
-    endpoint = settled(serving)
+    """An update whose container does not answer /ping with 200 in 2 s goes back: RollingBack, then InService.
+
+    The old configuration serves all the time, and the reason is told.
+    """
+    cloud = serving
+    create(cloud)
+    update(cloud, word)
+    endpoint = settled(cloud)
 
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", "oak-config")
     assert "did not pass the ping health check" in endpoint["FailureReason"]
-    assert invoke(serving)["Body"].read().startswith(b"oak ")
+    assert "PendingDeploymentSummary" not in endpoint
+    assert invoke(cloud)["Body"].read().startswith(b"oak ")
+    assert cloud.told("Endpoint", "Creating", "InService", "Updating", "RollingBack", "InService")
+
+
+def test_while_it_rolls_back_an_endpoint_serves_and_is_left_alone(serving, monkeypatch):
+    """During RollingBack the old configuration answers; updates and deletions are refused."""
+    cloud, seen = serving, []
+    create(cloud)
+
+    def look(kind, description):
+        if kind != "Endpoint" or description["EndpointStatus"] != "RollingBack":
+            return
+        seen.append(invoke(cloud)["Body"].read())
+        for call in (
+            lambda: cloud.sagemaker.update_endpoint(EndpointName="grove", EndpointConfigName="oak-config"),
+            lambda: cloud.sagemaker.delete_endpoint(EndpointName="grove"),
+        ):
+            with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
+                call()
+            seen.append("refused")
+
+    cloud.service.on_state_change(look)
+    update(cloud, "crash")
+    settled(cloud)
+
+    assert seen == [b"oak hello text/csv green", "refused", "refused"]
+
+
+def test_an_update_whose_way_back_is_lost(serving):
+    """When the old container is gone for good, too, the endpoint is UpdateRollbackFailed, and can be updated again."""
+    cloud = serving
+    create(cloud)
+    (cloud.image.folder / "serve").rename(cloud.image.folder / "away")
+    os.kill(serving_process(), signal.SIGKILL)
+    cloud.until(serving_process, lambda found: found is None)
+    update(cloud, "crash")
+    failed = settled(cloud)
+    with pytest.raises(cloud.runtime.exceptions.ModelError):
+        invoke(cloud)
+    (cloud.image.folder / "away").rename(cloud.image.folder / "serve")
+    update(cloud, "elm")
+    after = settled(cloud)
+
+    assert (failed["EndpointStatus"], failed["EndpointConfigName"]) == ("UpdateRollbackFailed", "oak-config")
+    assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("InService", "elm-config")
+    assert invoke(cloud)["Body"].read().startswith(b"elm ")
 
 
 def test_a_failed_creation(serving):
@@ -266,3 +341,144 @@ def test_what_an_endpoint_needs_must_exist(serving):
         new_model(Image="nothing")
     with pytest.raises(ClientError, match=f"Could not assume role {nobody}"):
         new_model(role=nobody)
+
+
+def test_an_answer_has_sixty_seconds(serving, monkeypatch):
+    """A container that does not answer in time, or drips its answer, is a ModelError with status 0, in AWS's words."""
+    monkeypatch.setattr(container_client, "INVOCATION_TIMEOUT_SECONDS", 0.5)
+    create(serving)
+    for body in ("wait", "drip"):
+        with pytest.raises(serving.runtime.exceptions.ModelError) as caught:
+            invoke(serving, body)
+
+        assert caught.value.response["OriginalStatusCode"] == 0
+        assert "Received server error (0) from primary with message" in str(caught.value)
+        assert "Your invocation timed out while waiting for a response from container primary" in str(caught.value)
+
+    assert invoke(serving)["Body"].read().startswith(b"oak ")
+
+
+def test_limits_are_those_of_the_documentation():
+    """2 s for /ping, 60 s for an answer, 8 minutes to become healthy, 30 s between SIGTERM and SIGKILL."""
+    assert (container_client.PING_TIMEOUT_SECONDS, container_client.INVOCATION_TIMEOUT_SECONDS) == (2, 60)
+    assert model_serving.STARTUP_TIMEOUT_SECONDS == 480
+    assert SageMakerEnvironment.serving_grace_seconds == 30
+
+
+def test_a_large_answer_is_an_error(serving):
+    """A response of more than 6 MB does not reach the caller."""
+    create(serving)
+    with pytest.raises(serving.runtime.exceptions.ModelError, match="larger than 6291456 bytes"):
+        invoke(serving, "large")
+
+    assert len(invoke(serving, b"x" * (6 * 1024 * 1024 - 100))["Body"].read()) > 6 * 1024 * 1024 - 100
+
+
+def test_a_container_that_is_down_is_a_model_error(serving, monkeypatch):
+    """Until a container that died is up again, callers get ModelError 424 with the place of the log."""
+    monkeypatch.setattr(model_serving, "_RESTART_PAUSE_SECONDS", 60)
+    create(serving)
+    os.kill(serving_process(), signal.SIGKILL)
+    serving.until(serving_process, lambda found: found is None)
+    with pytest.raises(serving.runtime.exceptions.ModelError) as caught:
+        invoke(serving)
+
+    response = caught.value.response
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert response["OriginalMessage"].startswith("Amazon SageMaker could not get a response from the grove endpoint.")
+    assert response["LogStreamArn"] == "arn:aws:logs:us-east-1:000000000000:log-group:/aws/sagemaker/Endpoints/grove"
+
+
+def test_a_container_that_hangs_is_replaced(serving, monkeypatch):
+    """A container that was healthy and answers no health check any more is started again; the status stays."""
+    monkeypatch.setattr(model_serving, "PING_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(container_client, "PING_TIMEOUT_SECONDS", 0.5)
+    create(serving)
+    old = serving_process()
+    invoke(serving, "hang")
+    tmp = next((serving.state_dir / "sagemaker/endpoints/grove").glob("*/*/tmp"))
+    serving.until(serving_process, lambda new: new != old)
+    (tmp / "hung").unlink(missing_ok=True)
+
+    def answer():
+        try:
+            return invoke(serving)["Body"].read()
+        except ClientError:
+            return None
+
+    assert serving.until(answer, bool).startswith(b"oak ")
+    assert serving.sagemaker.describe_endpoint(EndpointName="grove")["EndpointStatus"] == "InService"
+
+
+def test_an_endpoint_keeps_what_it_was_made_from(serving):
+    """Configuration, model and model data can be deleted under it: it serves on, also after its container crashed."""
+    cloud = serving
+    create(cloud)
+    cloud.sagemaker.delete_endpoint_config(EndpointConfigName="oak-config")
+    cloud.sagemaker.delete_model(ModelName="oak")
+    cloud.s3.delete_object(Bucket=BUCKET, Key="models/oak.tar.gz")
+    old = serving_process()
+    os.kill(old, signal.SIGKILL)
+    cloud.until(serving_process, lambda new: new not in (None, old))
+
+    def answer():
+        try:
+            return invoke(cloud)["Body"].read()
+        except ClientError:
+            return None
+
+    assert cloud.until(answer, bool).startswith(b"oak ")
+
+
+def test_without_its_configuration_an_endpoint_cannot_be_updated(serving):
+    """UpdateEndpoint looks for the configuration in service, too; deleting the endpoint is what is left."""
+    cloud = serving
+    create(cloud)
+    cloud.sagemaker.delete_endpoint_config(EndpointConfigName="oak-config")
+    config(cloud, "elm-config", "elm")
+    with pytest.raises(ClientError, match=r"Could not find endpoint configuration .*oak-config"):
+        cloud.sagemaker.update_endpoint(EndpointName="grove", EndpointConfigName="elm-config")
+    cloud.sagemaker.delete_endpoint(EndpointName="grove")
+    cloud.sagemaker.get_waiter("endpoint_deleted").wait(EndpointName="grove", WaiterConfig=SOON)
+
+    assert cloud.sagemaker.list_endpoints()["Endpoints"] == []
+
+
+def test_waiters_of_the_sdk(serving):
+    """boto3's waiters see an endpoint come into service, fail and go."""
+    cloud = serving
+    api = cloud.sagemaker
+    config(cloud, "oak-config", "oak")
+    config(cloud, "crash-config", "crash")
+    api.create_endpoint(EndpointName="grove", EndpointConfigName="oak-config")
+    creating = api.describe_endpoint(EndpointName="grove")
+    with pytest.raises(ClientError, match="Endpoint grove of account 000000000000 not found"):
+        invoke(cloud)
+    api.get_waiter("endpoint_in_service").wait(EndpointName="grove", WaiterConfig=SOON)
+    api.create_endpoint(EndpointName="moor", EndpointConfigName="crash-config")
+    with pytest.raises(WaiterError, match="Failed"):
+        api.get_waiter("endpoint_in_service").wait(EndpointName="moor", WaiterConfig=SOON)
+    api.delete_endpoint(EndpointName="grove")
+    deleting = api.describe_endpoint(EndpointName="grove")
+    api.get_waiter("endpoint_deleted").wait(EndpointName="grove", WaiterConfig=SOON)
+
+    pending = creating["PendingDeploymentSummary"]
+    assert (creating["EndpointStatus"], deleting["EndpointStatus"]) == ("Creating", "Deleting")
+    assert pending["ProductionVariants"][0]["DeployedImages"][0]["SpecifiedImage"] == IMAGE
+    assert pending["ProductionVariants"][0]["DesiredInstanceCount"] == 1
+
+
+@pytest.mark.parametrize(
+    ("container", "words"),
+    [
+        ({"Environment": {"LONG": "x" * 1025}}, "at 'primaryContainer.environment'.*less than or equal to 1024"),
+        ({"Environment": {f"V{i}": "" for i in range(101)}}, "at 'primaryContainer.environment'.*or equal to 100"),
+        ({"Environment": {"1ST": "x"}}, r"Map keys must satisfy"),
+    ],
+)
+def test_a_models_environment_is_limited(serving, container, words):
+    """Names, sizes and number of a model container's variables are checked."""
+    with pytest.raises(ClientError, match=words):
+        serving.sagemaker.create_model(
+            ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE} | container
+        )

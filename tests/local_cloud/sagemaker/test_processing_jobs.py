@@ -1,9 +1,12 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
+
+from local_cloud.sagemaker import SageMakerEnvironment
 
 BUCKET = "forest"
+SOON = {"Delay": 0.05, "MaxAttempts": 400}
 
 
 def output(prefix, path="/opt/ml/processing/output"):
@@ -215,3 +218,103 @@ def test_an_unknown_job_is_worded_as_aws_words_it(cloud):
             "Code": "ValidationException",
             "Message": "Could not find requested job with name: ghost",
         }
+
+
+def test_only_what_was_declared_is_there(cloud):
+    """/opt/ml holds the configuration and the declared directories; nothing of a job before."""
+    cloud.put("data/a.csv", "1")
+    cloud.image.program("leave", "echo x > /opt/ml/left; echo x > /tmp/left; echo x > /opt/ml/processing/left")
+    cloud.image.program(
+        "look", "cd /opt/ml; find . /tmp -mindepth 1 ! -name tree | sort > /tmp/tree; cp /tmp/tree output/message"
+    )
+    cloud.processing("leave", "leave", ProcessingOutputConfig=output("out/"))
+    cloud.processed("leave")
+    cloud.processing(
+        "look", "look", ProcessingInputs=data(f"s3://{BUCKET}/data/"), ProcessingOutputConfig=output("out/")
+    )
+
+    assert cloud.processed("look")["ExitMessage"].split() == [
+        "./config",
+        "./config/processingjobconfig.json",
+        "./config/resourceconfig.json",
+        "./output",
+        "./processing",
+        "./processing/input",
+        "./processing/input/a.csv",
+        "./processing/output",
+    ]
+
+
+def test_only_declared_outputs_are_kept(cloud):
+    """What lies beside the declared outputs, in the inputs or elsewhere below /opt/ml, is lost."""
+    cloud.put("data/a.csv", "1")
+    cloud.image.program(
+        "spread", "cd /opt/ml/processing; touch input/x other /opt/ml/x output/kept; mkdir more; touch more/x"
+    )
+    cloud.processing(
+        "spread", "spread", ProcessingInputs=data(f"s3://{BUCKET}/data/"), ProcessingOutputConfig=output("out/")
+    )
+    cloud.processed("spread")
+
+    assert cloud.keys("out/") == ["kept"]
+    assert cloud.keys("data/") == ["a.csv"]
+
+
+def test_an_output_that_was_not_written_is_empty(cloud):
+    """A declared output exists before the program starts; nothing in it is no error and makes no object."""
+    cloud.image.program("idle", "test -d /opt/ml/processing/output")
+    cloud.processing("idle", "idle", ProcessingOutputConfig=output("out/"))
+
+    assert cloud.processed("idle")["ProcessingJobStatus"] == "Completed"
+    assert cloud.keys("out/") == []
+
+
+def test_times_and_condition_are_described(cloud):
+    """A job that ended tells when it was made, started and ended, its role, its limit, its resources."""
+    cloud.image.program("quick", "true")
+    cloud.processing("quick", "quick", Environment={"A": "b"})
+    job = cloud.processed("quick")
+
+    assert job["CreationTime"] <= job["ProcessingStartTime"] <= job["ProcessingEndTime"] <= job["LastModifiedTime"]
+    assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 86400}
+    assert job["ProcessingResources"]["ClusterConfig"]["InstanceType"] == "ml.m5.large"
+    assert (job["RoleArn"], job["Environment"]) == ("arn:aws:iam::000000000000:role/job", {"A": "b"})
+
+
+def test_a_job_over_its_time_is_stopped_and_uploads_nothing(cloud):
+    """MaxRuntimeInSeconds ends a processing job as Stopped, not Failed: no outputs, no reason.
+
+    So the SDK of AWS takes it: "Job ended with status 'Stopped' … could mean the job timed out"
+    (https://github.com/aws/sagemaker-python-sdk, session.py).
+    """
+    cloud.image.program("slow", "touch /opt/ml/processing/output/half; exec sleep 60")
+    cloud.processing(
+        "slow", "slow", StoppingCondition={"MaxRuntimeInSeconds": 1}, ProcessingOutputConfig=output("out/")
+    )
+    job = cloud.processed("slow")
+
+    assert job["ProcessingJobStatus"] == "Stopped"
+    assert "FailureReason" not in job
+    assert cloud.keys("out/") == []
+
+
+def test_there_are_two_minutes_between_sigterm_and_sigkill():
+    """As StopTrainingJob's and StopProcessingJob's API references say."""
+    assert SageMakerEnvironment.job_grace_seconds == 120
+
+
+def test_waiters_of_the_sdk(cloud):
+    """boto3's waiter sees a job complete, stop and fail."""
+    waiter = cloud.sagemaker.get_waiter("processing_job_completed_or_stopped")
+    cloud.image.program("quick", "true")
+    cloud.image.program("fail", "false")
+    cloud.image.program("wait", "exec sleep 60")
+    for name in ("quick", "fail", "wait"):
+        cloud.processing(name, name)
+    cloud.sagemaker.stop_processing_job(ProcessingJobName="wait")
+    for name in ("quick", "wait"):
+        waiter.wait(ProcessingJobName=name, WaiterConfig=SOON)
+    with pytest.raises(WaiterError, match="Failed"):
+        waiter.wait(ProcessingJobName="fail", WaiterConfig=SOON)
+
+    assert cloud.processed("wait")["ProcessingJobStatus"] == "Stopped"

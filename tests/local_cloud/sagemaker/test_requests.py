@@ -77,6 +77,90 @@ def test_long_environment_values_are_refused(cloud):
         cloud.processing("env", "x", Environment={"LONG": "x" * 300})
 
 
+@pytest.mark.parametrize("kind", ["CreateProcessingJob", "CreateTrainingJob"])
+def test_a_jobs_environment_is_limited_in_number(cloud, kind):
+    """A job has at most 100 variables."""
+    _, answer = call(cloud, kind, {"Environment": {f"V{number}": "x" for number in range(101)}})
+
+    assert (
+        "'environment' failed to satisfy constraint: Member must have length less than or equal to 100"
+        in (answer["message"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "token"), [(7, "NUMBER_VALUE"), (0.5, "NUMBER_VALUE"), (True, "TRUE_VALUE"), ([], "START_ARRAY")]
+)
+def test_hyperparameters_are_strings(cloud, value, token):
+    """A hyperparameter that is no string is refused, as by AWS, and not turned into one."""
+    status, answer = call(cloud, "CreateTrainingJob", {"TrainingJobName": "t", "HyperParameters": {"trees": value}})
+
+    assert (status, answer["__type"]) == (400, "SerializationException")
+    assert answer["message"].startswith(f"{token} can not be converted to a String")
+    assert "trees" in answer["message"]
+
+
+def test_hyperparameters_are_limited(cloud):
+    """At most 100, with names of 256 and values of 2500 characters."""
+    _, many = call(cloud, "CreateTrainingJob", {"HyperParameters": {f"h{number}": "" for number in range(101)}})
+    _, long = call(cloud, "CreateTrainingJob", {"HyperParameters": {"h" * 257: "", "h": "x" * 2501}})
+
+    assert (
+        "at 'hyperParameters' failed to satisfy constraint: Member must have length less than or equal to 100"
+        in (many["message"])
+    )
+    assert "Map keys must satisfy constraint: [Member must have length less than or equal to 256" in long["message"]
+    assert "Map value must satisfy constraint: [Member must have length less than or equal to 2500" in long["message"]
+
+
+INSTANCES = {  # of what kind an instance type exists; https://docs.aws.amazon.com/sagemaker/latest/dg/notebooks-available-instance-types.html
+    "CreateProcessingJob": ("processingResources.clusterConfig.instanceType", "ml.t3.medium", "ml.t2.medium"),
+    "CreateTrainingJob": ("resourceConfig.instanceType", "ml.m5.large", "ml.t2.medium"),
+    "CreateEndpointConfig": ("productionVariants.1.member.instanceType", "ml.t2.medium", "ml.t3.medium"),
+}
+
+
+@pytest.mark.parametrize("kind", INSTANCES)
+def test_instance_types_exist_for_the_kind_of_work(cloud, kind):
+    """What is an instance type for processing need not be one for hosting; one without `ml.` is none at all."""
+    path, exists, other = INSTANCES[kind]
+
+    def refused(instance_type):
+        request = {
+            "ProcessingResources": {"ClusterConfig": {"InstanceType": instance_type}},
+            "ResourceConfig": {"InstanceType": instance_type},
+            "ProductionVariants": [{"InstanceType": instance_type}],
+        }
+        known = operation(kind).input_shape.members
+        _, answer = call(cloud, kind, {name: value for name, value in request.items() if name in known})
+        return (
+            f"Value '{instance_type}' at '{path}' failed to satisfy constraint: Member must satisfy enum value set"
+            in (answer["message"])
+        )
+
+    assert not refused(exists)
+    assert refused(other)
+    assert refused(exists.removeprefix("ml."))
+
+
+@pytest.mark.parametrize(
+    ("kind", "member"),
+    [
+        ("CreateProcessingJob", "processingJobName"),
+        ("CreateTrainingJob", "trainingJobName"),
+        ("CreateModel", "modelName"),
+        ("CreateEndpointConfig", "endpointConfigName"),
+        ("CreateEndpoint", "endpointName"),
+    ],
+)
+@pytest.mark.parametrize("name", ["with_underscore", "-begins", "ends-", "dot.dot", "x" * 64, "", "über"])
+def test_names_have_a_pattern(cloud, kind, member, name):
+    """Letters, digits and hyphens between them, 63 at most."""
+    _, answer = call(cloud, kind, {member[0].upper() + member[1:]: name})
+
+    assert f"at '{member}' failed to satisfy constraint" in answer["message"]
+
+
 @pytest.mark.parametrize(
     ("request_body", "code"),
     [

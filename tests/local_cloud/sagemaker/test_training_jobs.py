@@ -3,9 +3,10 @@ import json
 import tarfile
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 BUCKET = "forest"
+SOON = {"Delay": 0.05, "MaxAttempts": 400}
 METRICS = [{"Name": "validation:rmse", "Regex": r"validation_rmse=([0-9.]+)"}, {"Name": "never", "Regex": "never=(.*)"}]
 
 
@@ -75,6 +76,71 @@ def test_a_failure_file_becomes_the_failure_reason(cloud):
 
     assert job["FailureReason"] == "AlgorithmError: no trees in this forest, exit code: 7"
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
+
+
+def test_a_long_failure_is_cut_and_keeps_its_exit_code(cloud):
+    """FailureReason has 1024 characters at most; the exit code at its end is not what is cut off."""
+    cloud.image.program("train", "yes oak | tr -d '\\n' | head -c 5000 > /opt/ml/output/failure; exit 7")
+    cloud.training("verbose")
+    reason = cloud.trained("verbose")["FailureReason"]
+
+    assert len(reason) == 1024
+    assert reason.startswith("AlgorithmError: oakoakoak")
+    assert reason.endswith("oako, exit code: 7")
+
+
+def test_only_what_was_declared_is_there(cloud):
+    """/opt/ml holds SageMaker's directories and the declared channels, and nothing else."""
+    cloud.put("prepared/train/a.csv", "1")
+    cloud.image.program("train", "cd /opt/ml; find . -mindepth 1 | sort > /tmp/tree; cp /tmp/tree model")
+    cloud.training("look", InputDataConfig=[channel("train", f"s3://{BUCKET}/prepared/train/")])
+    cloud.trained("look")
+
+    assert archive(cloud.get("models/look/output/model.tar.gz"))["tree"].decode().split() == [
+        "./input",
+        "./input/config",
+        "./input/config/hyperparameters.json",
+        "./input/config/inputdataconfig.json",
+        "./input/config/resourceconfig.json",
+        "./input/data",
+        "./input/data/train",
+        "./input/data/train/a.csv",
+        "./model",
+        "./output",
+        "./output/data",
+    ]
+
+
+def test_a_job_that_ended_is_described_in_full(cloud):
+    """Times, billed seconds, artefacts and every step with begin, end and message."""
+    cloud.image.program("train", "sleep 1; echo x > /opt/ml/model/x")
+    cloud.training("whole")
+    job = cloud.trained("whole")
+    steps = job["SecondaryStatusTransitions"]
+
+    assert job["CreationTime"] <= job["TrainingStartTime"] < job["TrainingEndTime"] <= job["LastModifiedTime"]
+    assert job["TrainingTimeInSeconds"] == job["BillableTimeInSeconds"] >= 1
+    assert all(step["StartTime"] <= step["EndTime"] and step["StatusMessage"] for step in steps)
+    assert job["SecondaryStatus"] == steps[-1]["Status"] == "Completed"
+    assert (job["ResourceConfig"]["InstanceType"], job["EnableManagedSpotTraining"]) == ("ml.m5.large", False)
+
+
+def test_waiters_of_the_sdk(cloud):
+    """boto3's waiter sees a job complete, stop and fail."""
+    waiter = cloud.sagemaker.get_waiter("training_job_completed_or_stopped")
+    cloud.image.program("train", "true")
+    cloud.image.program("fail", "false")
+    cloud.image.program("wait", "exec sleep 60")
+    cloud.training("quick")
+    for name in ("fail", "wait"):
+        cloud.training(name, AlgorithmSpecification=algorithm(ContainerEntrypoint=[name]))
+    cloud.sagemaker.stop_training_job(TrainingJobName="wait")
+    for name in ("quick", "wait"):
+        waiter.wait(TrainingJobName=name, WaiterConfig=SOON)
+    with pytest.raises(WaiterError, match="Failed"):
+        waiter.wait(TrainingJobName="fail", WaiterConfig=SOON)
+
+    assert cloud.trained("wait")["TrainingJobStatus"] == "Stopped"
 
 
 def test_runtime_limit_stops_the_job_and_keeps_its_model(cloud):
