@@ -4,9 +4,11 @@ Sources: SageMaker AI developer guide, "Run Training with your own container", "
 """
 
 import contextlib
+import errno
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -79,6 +81,8 @@ def run(work: Callable[[Job], str], job: Job) -> int:
     except TreeringError as error:
         return _fail(job, f"{type(error).__name__}: {error}")
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return _fail(job, f"The job's volume is full: {error}. Raise the template's parameter JobVolumeSizeInGB.")
         log.exception("Unexpected error")
         return _fail(job, f"Unexpected {type(error).__name__}: {error}. The job's log has the stack trace.")
     log.info("%s", message)
@@ -100,14 +104,22 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 def _fail(job: Job, reason: str) -> int:
     log.error("%s", reason)
-    _say(job, "failure", reason)
-    _say(job, "message", reason)
+    _say(job, "failure", reason, make_room=True)
+    _say(job, "message", reason, make_room=True)
     return 1
 
 
-def _say(job: Job, name: str, text: str) -> None:
-    folder = job.root / "output"
+def _say(job: Job, name: str, text: str, *, make_room: bool = False) -> None:
+    path = job.root / "output" / name
     content = text.encode()[:LONGEST_MESSAGE].decode(errors="ignore")
     with contextlib.suppress(OSError):  # the exit code still tells, and the log has the text
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content, "utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.write_text(content, "utf-8")
+        except OSError:
+            if not make_room:
+                raise
+            # A full volume; and what a job that failed has written goes nowhere.
+            for folder in (job.output, job.model):
+                shutil.rmtree(folder, ignore_errors=True)
+            path.write_text(content, "utf-8")

@@ -1,11 +1,11 @@
 """Settings of the jobs: environment variables of processing jobs, hyperparameters of the training job."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from treering.contracts import RunId, S3Uri, Version
+from treering.contracts import ModelPackageArn, RunId, S3Uri, Version
 from treering.errors import ConfigurationError
 from treering.names import SAGEMAKER_NAME
 from treering.use_case import Model, UseCase
@@ -49,12 +49,17 @@ class DeployEndpointSettings(Settings):
     treering_dataset_version: Version
     endpoint_name: Name
     model_name: Name  # also the name of the endpoint configuration
+    model_package_arn: ModelPackageArn
     model_data_url: S3Uri
-    model_image_uri: str = Field(min_length=1)
     model_role_arn: str = Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")
     endpoint_instance_type: str = Field(pattern=r"^ml\.")
     endpoint_instance_count: int = Field(ge=1)
     deploy_timeout_seconds: float = Field(gt=0)
+    keep_models: int = Field(ge=1)  # beside those in service
+    traffic_shifting: Literal["ALL_AT_ONCE", "CANARY", "LINEAR"]
+    traffic_step_percent: int = Field(ge=10, le=50)
+    traffic_wait_seconds: int = Field(ge=0, le=3600)
+    rollback_alarms: str  # names with commas between them, may be empty
 
 
 class TestEndpointSettings(Settings):
@@ -67,6 +72,9 @@ class TestEndpointSettings(Settings):
     treering_dataset_version: Version
     endpoint_name: Name
     endpoint_config_name: Name
+    load_test_seconds: float = Field(ge=0, le=300)  # 0: none
+    load_test_concurrency: int = Field(ge=1, le=64)
+    load_test_max_p99_milliseconds: float = Field(gt=0)
 
 
 class TrainSettings(Settings):
@@ -75,6 +83,20 @@ class TrainSettings(Settings):
     use_case: str
     run_id: RunId
     dataset_version: Version
+
+
+class TuneLimits(Settings):
+    """How long tune may search, and how many trials at most."""
+
+    max_seconds: float = Field(gt=0)
+    max_trials: int = Field(ge=1, le=1000)
+
+
+def read_tuning(given: Mapping[str, str]) -> tuple[TrainSettings, TuneLimits, dict[str, str]]:
+    """Settings and limits of tune, and the remaining hyperparameters. Raises ConfigurationError."""
+    limits = {name: value for name, value in given.items() if name in TuneLimits.model_fields}
+    settings, rest = read_hyperparameters({name: value for name, value in given.items() if name not in limits})
+    return settings, _validated(TuneLimits, limits), rest
 
 
 def read_hyperparameters(given: Mapping[str, str]) -> tuple[TrainSettings, dict[str, str]]:

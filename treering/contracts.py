@@ -176,14 +176,38 @@ class RegressionMetrics(Contract):
     rmse_log: float | None
 
 
+class TrialRecord(Contract):
+    """One regressor with one choice of settings, cross-validated on the training split."""
+
+    regressor: str
+    settings: dict[str, float]
+    error: (
+        float | None
+    )  # mean RMSE over the folds, on the scale that the model learns; none where it was given up early
+    r2: float | None
+    seconds: float
+
+
+class TuningRecord(Contract):
+    """What a search tried, best first, what it chose, and why."""
+
+    trials: tuple[TrialRecord, ...]
+    chosen: TrialRecord
+    why: str
+    folds: int
+    seconds: float
+
+
 class TrainResult(StepResult):
-    """Result of train (`metrics.json`): errors on the validation split, settings, and what is in the artefact."""
+    """Result of train and of tune (`metrics.json`): errors on the validation split, settings, and what was grown."""
 
     validation: RegressionMetrics
     training_rows: int
     features: tuple[str, ...]
+    regressor: str = "random_forest"
     hyperparameters: dict[str, float]
     seconds: float
+    tuning: TuningRecord | None = None  # of tune only
 
 
 class DeployEndpointResult(StepResult):
@@ -193,7 +217,9 @@ class DeployEndpointResult(StepResult):
     endpoint_config_name: str
     previous_endpoint_config_name: str | None
     model_name: str
+    model_package_arn: ModelPackageArn
     model_data_url: S3Uri
+    removed: tuple[str, ...]  # old models and endpoint configurations, beyond those that are kept
     action: str  # created, updated, recreated (was Failed), unchanged
     seconds: float
 
@@ -202,6 +228,18 @@ class Latency(Contract):
     """Latency of single-row requests in milliseconds, measured by the caller."""
 
     requests: int
+    p50_ms: float
+    p99_ms: float
+
+
+class LoadTest(Contract):
+    """A bounded load of single-row requests: how long, how many at a time, what came of it."""
+
+    seconds: float
+    concurrency: int
+    requests: int
+    errors: int
+    requests_per_second: float
     p50_ms: float
     p99_ms: float
 
@@ -224,6 +262,7 @@ class TestEndpointResult(StepResult):
     test: RegressionMetrics
     largest_relative_difference: float  # between the endpoint's predictions and the artefact's own
     latency: Latency
+    load: LoadTest | None  # none where none was asked for
     examples: tuple[ExamplePrediction, ...]
 
 
@@ -284,6 +323,7 @@ class Verdict(StepResult):
     passed: bool
     reasons: tuple[str, ...]  # one sentence each, with numbers; why it passed or why it did not
     summary: str  # the reasons as one text, for a notification
+    above_floor: bool  # whether the absolute thresholds are reached
     first_model: bool  # no model in service to compare with
     error: float  # RMSE on the scale that the model learns
     champion_error: float | None
@@ -352,3 +392,14 @@ class ApprovalResult(Contract):
 
     resumed: bool
     message: str
+
+
+class RolloutInput(Contract):
+    """Input of the rollout: which approved model, under which ID, and whether it tells people itself."""
+
+    rollout_id: RunId
+    run_id: RunId
+    dataset: DatasetRef
+    model_package_arn: ModelPackageArn
+    model_data_url: S3Uri
+    notify: Literal["true", "false"]

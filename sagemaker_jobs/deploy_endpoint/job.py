@@ -7,20 +7,21 @@ from treering.clock import Deadline
 from treering.contracts import DeployEndpointResult
 from treering.environment import read_environment
 from treering.keys import RESULT
-from treering.steps.deployment import ConfigSpec, Deployment, Hosting, ModelSpec
+from treering.steps.deployment import ConfigSpec, Deployment, Guardrails, Hosting, ModelSpec
+from treering.steps.retention import remove_old
 
 
 def work(job: Job, hosting: Hosting | None = None) -> str:
     """Takes everything from the environment. Output: result.json."""
     settings = read_environment(DeployEndpointSettings, job.environ)
     started = job.clock.monotonic()
+    hosting = hosting or SageMakerHosting()
     deployed = Deployment(
-        hosting or SageMakerHosting(),
+        hosting,
         endpoint_name=settings.endpoint_name,
         model=ModelSpec(
             name=settings.model_name,
-            image_uri=settings.model_image_uri,
-            data_url=settings.model_data_url,
+            package_arn=settings.model_package_arn,
             role_arn=settings.model_role_arn,
         ),
         config=ConfigSpec(
@@ -29,9 +30,17 @@ def work(job: Job, hosting: Hosting | None = None) -> str:
             instance_type=settings.endpoint_instance_type,
             instance_count=settings.endpoint_instance_count,
         ),
+        guardrails=Guardrails(
+            shifting=settings.traffic_shifting,
+            step_percent=settings.traffic_step_percent,
+            wait_seconds=settings.traffic_wait_seconds,
+            alarms=tuple(name for name in settings.rollback_alarms.split(",") if name),
+            longest_seconds=max(600, min(28_800, int(settings.deploy_timeout_seconds))),
+        ),
         tags={"treering:run": settings.treering_run_id, "treering:dataset-version": settings.treering_dataset_version},
         deadline=Deadline.after(settings.deploy_timeout_seconds, job.clock),
     ).run()
+    removed = remove_old(hosting, settings.model_name, settings.endpoint_name, settings.keep_models)
     result = DeployEndpointResult(
         run_id=settings.treering_run_id,
         dataset_version=settings.treering_dataset_version,
@@ -39,7 +48,9 @@ def work(job: Job, hosting: Hosting | None = None) -> str:
         endpoint_config_name=settings.model_name,
         previous_endpoint_config_name=deployed.previous_config_name,
         model_name=settings.model_name,
+        model_package_arn=settings.model_package_arn,
         model_data_url=settings.model_data_url,
+        removed=removed,
         action=deployed.action,
         seconds=round(job.clock.monotonic() - started, 3),
     )

@@ -22,6 +22,15 @@ def summary(case: UseCase, result: TestEndpointResult) -> str:
         f"| largest relative difference to the artefact's own predictions | {result.largest_relative_difference:.1e} |",
         f"| latency of one row, median of {result.latency.requests} | {result.latency.p50_ms:.1f} ms |",
         f"| latency of one row, 99th percentile | {result.latency.p99_ms:.1f} ms |",
+        *(
+            []
+            if result.load is None
+            else [
+                f"| requests a second, {result.load.concurrency} at a time for {result.load.seconds:.0f} s "
+                f"| {result.load.requests_per_second:,.0f} |",
+                f"| latency under that load, 99th percentile | {result.load.p99_ms:.1f} ms |",
+            ]
+        ),
         "",
         f"| {case.columns.key} | predicted, {unit} | actual, {unit} | difference |",
         "|---|---:|---:|---:|",

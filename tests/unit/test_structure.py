@@ -31,7 +31,10 @@ def _intrinsic(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[st
 
 CloudFormationLoader.add_multi_constructor("!", _intrinsic)
 TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), CloudFormationLoader)  # noqa: S506 (a SafeLoader)
-STATES = yaml.safe_load((ROOT / "statemachine" / "weekly_training.asl.yaml").read_text())["States"]
+MACHINES = {
+    path.name.removesuffix(".asl.yaml"): path.read_text() for path in (ROOT / "statemachine").glob("*.asl.yaml")
+}
+STATES = {name: state for text in MACHINES.values() for name, state in yaml.safe_load(text)["States"].items()}
 README = (ROOT / "README.md").read_text()
 
 
@@ -70,10 +73,9 @@ def test_a_job_has_its_executable_role_state_test_and_readme_row(job: str) -> No
     assert f"sagemaker_jobs.{job}" in executable.read_text()
     assert f"`sagemaker_jobs/{job}`" in README
     assert list((ROOT / "tests" / "unit" / "sagemaker_jobs").glob(f"test_{job}*.py"))
-    if job == "serve":
-        assert "EndpointRole" in TEMPLATE["Resources"]
-    else:
-        assert f"{camel(job)}JobRole" in TEMPLATE["Resources"]
+    roles = {"serve": "EndpointRole", "tune": "TrainJobRole"}  # tune reads and writes what train does
+    assert roles.get(job, f"{camel(job)}JobRole") in TEMPLATE["Resources"]
+    if job != "serve":
         assert [s for s in STATES if s.startswith(title(job))], f"no state is named after {job}"
 
 
@@ -92,7 +94,7 @@ def test_a_task_has_time_limit_retry_catch_and_keeps_its_input(state: str) -> No
     """Every Task has a time limit, retries with backoff and jitter, a Catch, and says where its result goes."""
     definition = STATES[state]
 
-    assert "TimeoutSeconds" in definition
+    assert {"TimeoutSeconds", "TimeoutSecondsPath"} & definition.keys()
     assert "ResultPath" in definition
     assert definition["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
     for retry in definition["Retry"]:
@@ -102,13 +104,29 @@ def test_a_task_has_time_limit_retry_catch_and_keeps_its_input(state: str) -> No
         assert "States.ALL" not in retry["ErrorEquals"]
 
 
+def test_a_job_that_failed_is_tried_once_more() -> None:
+    """An instance that was lost looks like a wrong program; the last retrier of every job's state gives one more try.
+
+    But for the deployment to production: what an alarm has rolled back must not come before users twice.
+    """
+    for name, state in STATES.items():
+        if state["Type"] == "Task" and "sagemaker" in state["Resource"] and ".sync" in state["Resource"]:
+            last = state["Retry"][-1]
+            if name == "Deploy Endpoint":
+                assert "States.TaskFailed" not in last["ErrorEquals"]
+                continue
+
+            assert last["ErrorEquals"] == ["States.TaskFailed"], name
+            assert last["MaxAttempts"] == 1
+
+
 def test_a_sagemaker_state_starts_the_entry_point_it_is_named_after() -> None:
     """The state `Deploy Endpoint` runs the executable `deploy_endpoint`, and so on."""
     for name, state in STATES.items():
         if state["Type"] == "Task" and "createProcessingJob" in state["Resource"]:
             (entry_point,) = state["Parameters"]["AppSpecification"]["ContainerEntrypoint"]
 
-            assert title(entry_point) == name
+            assert title(entry_point) == name.replace(" Staging", "")
             assert entry_point in JOBS
 
 
@@ -119,18 +137,26 @@ def test_the_readme_names_every_state() -> None:
     assert not missing
 
 
-def test_every_substitution_of_the_state_machine_is_given_and_used() -> None:
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_substitution_of_a_state_machine_is_given_and_used(machine: str) -> None:
     """`${Name}` in the definition and DefinitionSubstitutions in the template are the same set."""
-    text = (ROOT / "statemachine" / "weekly_training.asl.yaml").read_text()
-    given = TEMPLATE["Resources"]["WeeklyTrainingStateMachine"]["Properties"]["DefinitionSubstitutions"]
+    properties = TEMPLATE["Resources"][f"{camel(machine)}StateMachine"]["Properties"]
 
-    assert set(re.findall(r"\$\{(\w+)\}", text)) == set(given)
+    assert properties["DefinitionUri"] == f"statemachine/{machine}.asl.yaml"
+    assert set(re.findall(r"\$\{(\w+)\}", MACHINES[machine])) == set(properties["DefinitionSubstitutions"])
 
 
-def test_the_state_machine_uses_no_yaml_alias() -> None:
+def test_no_two_machines_share_a_state_s_name() -> None:
+    """A name in a log or a message says which machine it is of."""
+    names = [name for text in MACHINES.values() for name in yaml.safe_load(text)["States"]]
+
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_state_machine_uses_no_yaml_alias(machine: str) -> None:
     """Step Functions refuses a definition with a YAML alias, whatever local tools make of it."""
-    text = (ROOT / "statemachine" / "weekly_training.asl.yaml").read_text()
-    aliases = [event for event in yaml.parse(text) if isinstance(event, yaml.AliasEvent)]
+    aliases = [event for event in yaml.parse(MACHINES[machine]) if isinstance(event, yaml.AliasEvent)]
 
     assert not aliases
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from treering.aws.errors import code_of, is_transient, translated
 from treering.aws.session import CLIENT_CONFIG, session
 from treering.errors import EndpointError
-from treering.steps.deployment import ConfigSpec, EndpointState, ModelSpec
+from treering.steps.deployment import ConfigSpec, EndpointState, Guardrails, ModelSpec
 
 VARIANT = "main"  # must stay the same when an endpoint is updated with guardrails
 _ADVICE = "Check names, region and the role of this program."
@@ -22,7 +22,8 @@ class SageMakerHosting:
 
     Needs sagemaker:Create/Describe/DeleteModel on the model; Create/Describe/DeleteEndpointConfig on the configuration;
     Create/Update/Describe/DeleteEndpoint on the endpoint, the first two on the configuration as well; AddTags on all
-    three; iam:PassRole on the model's role.
+    three; iam:PassRole on the model's role; sagemaker:DescribeModelPackage on the package;
+    cloudwatch:DescribeAlarms on the alarms; ListModels and ListEndpointConfigs.
     """
 
     def __init__(self, client: Any = None) -> None:
@@ -34,16 +35,14 @@ class SageMakerHosting:
         if answer is None:
             return None
         container = answer.get("PrimaryContainer", {})
-        return ModelSpec(
-            name, container.get("Image", ""), container.get("ModelDataUrl", ""), answer["ExecutionRoleArn"]
-        )
+        return ModelSpec(name, container.get("ModelPackageName", ""), answer["ExecutionRoleArn"])
 
     def create_model(self, model: ModelSpec, tags: Mapping[str, str]) -> None:
         """Create a model."""
         with translated(f"create the model {model.name}", _ADVICE):
             self._client.create_model(
                 ModelName=model.name,
-                PrimaryContainer={"Image": model.image_uri, "ModelDataUrl": model.data_url},
+                PrimaryContainer={"ModelPackageName": model.package_arn},
                 ExecutionRoleArn=model.role_arn,
                 Tags=_tags(tags),
             )
@@ -65,6 +64,17 @@ class SageMakerHosting:
         return ConfigSpec(
             name, variant.get("ModelName", ""), variant.get("InstanceType", ""), variant.get("InitialInstanceCount", 0)
         )
+
+    def models_of(self, config_name: str) -> list[str]:
+        """Names of the models of all variants of an endpoint configuration; none where there is no such."""
+        answer = _find(
+            f"describe the endpoint configuration {config_name}",
+            lambda: self._client.describe_endpoint_config(EndpointConfigName=config_name),
+        )
+        variants = (
+            [] if answer is None else [*answer["ProductionVariants"], *answer.get("ShadowProductionVariants", [])]
+        )
+        return [variant["ModelName"] for variant in variants]
 
     def create_config(self, config: ConfigSpec, tags: Mapping[str, str]) -> None:
         """Create an endpoint configuration with the one variant."""
@@ -101,10 +111,27 @@ class SageMakerHosting:
         with translated(f"create the endpoint {name}", _ADVICE):
             self._client.create_endpoint(EndpointName=name, EndpointConfigName=config_name, Tags=_tags(tags))
 
-    def update_endpoint(self, name: str, config_name: str) -> None:
+    def update_endpoint(self, name: str, config_name: str, guardrails: Guardrails) -> None:
         """Start to put another configuration into service; the old one serves until then."""
         with translated(f"update the endpoint {name}", _ADVICE):
-            self._client.update_endpoint(EndpointName=name, EndpointConfigName=config_name)
+            self._client.update_endpoint(
+                EndpointName=name, EndpointConfigName=config_name, DeploymentConfig=deployment_config(guardrails)
+            )
+
+    def model_names(self, prefix: str) -> list[str]:
+        """Names of the models that begin with `prefix`, the newest first."""
+        return self._names("list_models", "Models", "ModelName", prefix)
+
+    def config_names(self, prefix: str) -> list[str]:
+        """Names of the endpoint configurations that begin with `prefix`, the newest first."""
+        return self._names("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", prefix)
+
+    def _names(self, operation: str, member: str, name: str, prefix: str) -> list[str]:
+        with translated(f"list what begins with {prefix}", _ADVICE):
+            pages = self._client.get_paginator(operation).paginate(
+                NameContains=prefix, SortBy="CreationTime", SortOrder="Descending"
+            )
+            return [item[name] for page in pages for item in page[member] if item[name].startswith(prefix)]
 
     def delete_endpoint(self, name: str) -> None:
         """Start to delete an endpoint."""
@@ -134,6 +161,26 @@ class SageMakerRuntime:
                     ) from error
                 raise
             return answer["Body"].read(), str(answer.get("ContentType", ""))
+
+
+def deployment_config(guardrails: Guardrails) -> dict[str, Any]:
+    """`DeploymentConfig` of UpdateEndpoint (API reference, BlueGreenUpdatePolicy, TrafficRoutingConfig)."""
+    step = {"Type": "CAPACITY_PERCENT", "Value": guardrails.step_percent}
+    routing: dict[str, Any] = {"Type": guardrails.shifting, "WaitIntervalInSeconds": guardrails.wait_seconds}
+    if guardrails.shifting == "CANARY":
+        routing["CanarySize"] = step
+    elif guardrails.shifting == "LINEAR":
+        routing["LinearStepSize"] = step
+    config: dict[str, Any] = {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": routing,
+            "TerminationWaitInSeconds": guardrails.wait_seconds,
+            "MaximumExecutionTimeoutInSeconds": guardrails.longest_seconds,
+        }
+    }
+    if guardrails.alarms:
+        config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in guardrails.alarms]}
+    return config
 
 
 def _find(action: str, describe: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:

@@ -22,11 +22,10 @@ FIRST_WAIT, LONGEST_WAIT, GROWTH = 0.2, 15.0, 1.5  # seconds between two looks a
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A SageMaker model: container image, artefact and the role of its container."""
+    """A SageMaker model: the model package that gives image and artefact, and the role of its container."""
 
     name: str
-    image_uri: str
-    data_url: str
+    package_arn: str
     role_arn: str
 
 
@@ -38,6 +37,22 @@ class ConfigSpec:
     model_name: str
     instance_type: str
     instance_count: int
+
+
+@dataclass(frozen=True)
+class Guardrails:
+    """How an update moves traffic to the new model, and the alarms that roll it back.
+
+    `shifting` is ALL_AT_ONCE, CANARY or LINEAR. CANARY moves `step_percent` of the instances, watches for
+    `wait_seconds`, then moves the rest; LINEAR moves that share again and again. After the last step the old instances
+    stay for `wait_seconds`, too (API reference, BlueGreenUpdatePolicy). No alarms: no roll-back but for health.
+    """
+
+    shifting: str
+    step_percent: int
+    wait_seconds: int
+    alarms: tuple[str, ...]
+    longest_seconds: int  # the update may take
 
 
 @dataclass(frozen=True)
@@ -60,8 +75,11 @@ class Hosting(Protocol):
     def delete_config(self, name: str) -> None: ...  # noqa: D102
     def find_endpoint(self, name: str) -> EndpointState | None: ...  # noqa: D102
     def create_endpoint(self, name: str, config_name: str, tags: Mapping[str, str]) -> None: ...  # noqa: D102
-    def update_endpoint(self, name: str, config_name: str) -> None: ...  # noqa: D102
+    def update_endpoint(self, name: str, config_name: str, guardrails: Guardrails) -> None: ...  # noqa: D102
     def delete_endpoint(self, name: str) -> None: ...  # noqa: D102
+    def models_of(self, config_name: str) -> list[str]: ...  # noqa: D102
+    def model_names(self, prefix: str) -> list[str]: ...  # noqa: D102
+    def config_names(self, prefix: str) -> list[str]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -85,6 +103,7 @@ class Deployment:
         endpoint_name: str,
         model: ModelSpec,
         config: ConfigSpec,
+        guardrails: Guardrails,
         tags: Mapping[str, str],
         deadline: Deadline,
     ) -> None:
@@ -92,6 +111,7 @@ class Deployment:
         self._endpoint = endpoint_name
         self._model = model
         self._config = config
+        self._guardrails = guardrails
         self._tags = tags
         self._deadline = deadline
 
@@ -118,7 +138,7 @@ class Deployment:
     def _ensure_model(self) -> None:
         existing = self._hosting.find_model(self._model.name)
         if existing is None:
-            log.info("Creating model %s from %s", self._model.name, self._model.data_url)
+            log.info("Creating model %s from %s", self._model.name, self._model.package_arn)
             self._hosting.create_model(self._model, self._tags)
         elif existing != self._model:
             raise _other("model", existing, self._model)
@@ -134,7 +154,7 @@ class Deployment:
     def _start(self, found: EndpointState | None) -> str:
         if found and found.status != "Failed":
             log.info("Updating endpoint %s from %s to %s", self._endpoint, found.config_name, self._config.name)
-            self._hosting.update_endpoint(self._endpoint, self._config.name)
+            self._hosting.update_endpoint(self._endpoint, self._config.name, self._guardrails)
             return "updated"
         if found:
             # "DeleteEndpoint is the only operation that can be performed on a failed endpoint" (EndpointStatus).

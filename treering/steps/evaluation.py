@@ -99,14 +99,14 @@ def evaluate(
     difference = (
         None if old_errors is None else paired_bootstrap(new_errors, old_errors, confidence=thresholds.confidence)
     )
-    passed, reasons = judge(thresholds, test, difference, champion.card.run_id if champion else None)
-    if note:
-        reasons = (*reasons, note)
+    judgement = judge(thresholds, test, difference, champion.card.run_id if champion else None)
+    reasons = (*judgement.reasons, note) if note else judgement.reasons
     old_test = None if old is None else regression_metrics(actual, old, log_scale=use_case.target.log_scale)
     verdict = Verdict(
         run_id=card.run_id,
         dataset_version=card.dataset_version,
-        passed=passed,
+        passed=judgement.passed,
+        above_floor=judgement.above_floor,
         reasons=reasons,
         summary=" ".join(reasons),
         first_model=champion is None and note is None,

@@ -1,12 +1,26 @@
 """The quality gate: whether a model may go on to users, and why, in sentences with numbers."""
 
+from dataclasses import dataclass
+
 from treering.contracts import ErrorInterval, GateThresholds, RegressionMetrics
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether the model passes, whether it reaches the absolute thresholds, and all that speaks against it.
+
+    Of a model that passes, the reasons are all that it fulfils.
+    """
+
+    passed: bool
+    above_floor: bool
+    reasons: tuple[str, ...]
 
 
 def judge(
     thresholds: GateThresholds, test: RegressionMetrics, difference: ErrorInterval | None, champion: str | None
-) -> tuple[bool, tuple[str, ...]]:
-    """Whether the model passes, and the reasons: all that speak against it, or all that it fulfils.
+) -> Judgement:
+    """Hold a model against the thresholds.
 
     `difference` is that to the model in service, of run `champion`; none where there is no model to compare with: then
     only the absolute thresholds count.
@@ -20,6 +34,7 @@ def judge(
         ),
         (test.r2 >= thresholds.min_r2, f"R² is {test.r2:.3f}; at least {thresholds.min_r2:g} is asked for."),
     ]
+    above_floor = all(fulfilled for fulfilled, _ in checks)
     if difference is not None:
         interval = f"{difference.confidence:.0%} interval {difference.low:+.4f} to {difference.high:+.4f}"
         checks += [
@@ -35,4 +50,4 @@ def judge(
             ),
         ]
     passed = all(fulfilled for fulfilled, _ in checks)
-    return passed, tuple(reason for fulfilled, reason in checks if fulfilled == passed)
+    return Judgement(passed, above_floor, tuple(reason for fulfilled, reason in checks if fulfilled == passed))

@@ -12,7 +12,7 @@ from tests.fakes.sagemaker_hosting import FakeHosting
 from treering.clock import Clock
 from treering.contracts import DeployEndpointResult
 from treering.errors import ConfigurationError, EndpointError
-from treering.steps.deployment import LONGEST_WAIT, ConfigSpec, EndpointState, ModelSpec
+from treering.steps.deployment import LONGEST_WAIT, ConfigSpec, EndpointState, Guardrails, ModelSpec
 
 ENDPOINT = "treering-dev-house-prices"
 NEW, OLD = "treering-dev-20240108-060000-0a1b2c3d-0", "treering-dev-20240101-060000-0a1b2c3d-0"
@@ -22,11 +22,16 @@ ENVIRONMENT = {
     "ENDPOINT_NAME": ENDPOINT,
     "MODEL_NAME": NEW,
     "MODEL_DATA_URL": "s3://bucket/runs/20240108-060000-0a1b2c3d/train/job/output/model.tar.gz",
-    "MODEL_IMAGE_URI": "123456789012.dkr.ecr.us-east-1.amazonaws.com/treering/jobs:1",
+    "MODEL_PACKAGE_ARN": "arn:aws:sagemaker:us-east-1:123456789012:model-package/treering-dev/7",
     "MODEL_ROLE_ARN": "arn:aws:iam::123456789012:role/treering-dev-endpoint",
     "ENDPOINT_INSTANCE_TYPE": "ml.t2.medium",
     "ENDPOINT_INSTANCE_COUNT": "1",
     "DEPLOY_TIMEOUT_SECONDS": "600",
+    "KEEP_MODELS": "3",
+    "TRAFFIC_SHIFTING": "CANARY",
+    "TRAFFIC_STEP_PERCENT": "50",
+    "TRAFFIC_WAIT_SECONDS": "300",
+    "ROLLBACK_ALARMS": "errors,latency",
 }
 
 
@@ -73,7 +78,7 @@ def result_of(job):
 
 def serve_old(hosting, status="InService", reason=""):
     """Last week's endpoint."""
-    hosting.models[OLD] = ModelSpec(OLD, "image", "s3://bucket/old", "role")
+    hosting.models[OLD] = ModelSpec(OLD, "arn:package/6", "role")
     hosting.configs[OLD] = ConfigSpec(OLD, OLD, "ml.t2.medium", 1)
     hosting.endpoints[ENDPOINT] = EndpointState(status, OLD, reason)
 
@@ -92,10 +97,10 @@ def test_first_week_creates_everything(job, hosting):
 
 
 def test_model_and_configuration_are_as_asked(job, hosting):
-    """The model is the run's artefact in the job image under the endpoint's role; tags say which run it is of."""
+    """The model is that of the model package under the endpoint's role; tags say which run it is of."""
     work(job, hosting)
 
-    assert hosting.models[NEW].data_url == ENVIRONMENT["MODEL_DATA_URL"]
+    assert hosting.models[NEW].package_arn == ENVIRONMENT["MODEL_PACKAGE_ARN"]
     assert hosting.models[NEW].role_arn == ENVIRONMENT["MODEL_ROLE_ARN"]
     assert hosting.configs[NEW] == ConfigSpec(NEW, NEW, "ml.t2.medium", 1)
     assert hosting.tags[NEW]["treering:run"] == ENVIRONMENT["TREERING_RUN_ID"]
@@ -214,11 +219,11 @@ def test_retry_while_its_own_creation_is_under_way(job, hosting):
 
 def test_same_name_for_something_else_is_refused(job, hosting):
     """A model of the same name that is another one is neither used nor removed."""
-    hosting.models[NEW] = ModelSpec(NEW, "image", "s3://bucket/other", "role")
+    hosting.models[NEW] = ModelSpec(NEW, "arn:package/5", "role")
 
-    with pytest.raises(EndpointError, match=r"another model .*s3://bucket/other"):
+    with pytest.raises(EndpointError, match=r"another model .*package/5"):
         work(job, hosting)
-    assert hosting.models[NEW].data_url == "s3://bucket/other"
+    assert hosting.models[NEW].package_arn == "arn:package/5"
     assert hosting.endpoints == {}
 
 
@@ -297,3 +302,66 @@ def test_failure_is_told_to_a_person(job, hosting):
     assert runner.run(lambda j: work(j, hosting), job) == 1
     told = (job.root / "output/message").read_text()
     assert told.startswith("EndpointError: Endpoint treering-dev-house-prices is Failed")
+
+
+def test_traffic_moves_as_the_settings_say(job, hosting):
+    """Kind of shifting, size of a step, waits, and the alarms that roll back."""
+    serve_old(hosting)
+    work(job, hosting)
+
+    assert hosting.guardrails == Guardrails("CANARY", 50, 300, ("errors", "latency"), 600)
+
+
+def test_without_alarms_there_is_nothing_to_roll_back_for(job, hosting):
+    """As for staging."""
+    serve_old(hosting)
+    work(Job(job.root, {**ENVIRONMENT, "ROLLBACK_ALARMS": ""}, job.clock), hosting)
+
+    assert hosting.guardrails.alarms == ()
+
+
+def weeks(hosting, *days):
+    """Models and configurations of earlier weeks, oldest first."""
+    names = [f"treering-dev-202312{day:02}-060000-0a1b2c3d-0" for day in days]
+    for name in names:
+        hosting.models[name] = ModelSpec(name, "arn:package/1", "role")
+        hosting.configs[name] = ConfigSpec(name, name, "ml.t2.medium", 1)
+    return names
+
+
+def test_old_models_and_configurations_are_removed(job, hosting):
+    """The newest ones stay, as many as are kept; the result names what went."""
+    old = weeks(hosting, 1, 4, 11, 18)
+    serve_old(hosting)
+    hosting.models["treering-dev-staging-20231204-060000-0a1b2c3d-0"] = ModelSpec("x", "arn:package/1", "role")
+    work(job, hosting)
+
+    assert set(hosting.configs) == {NEW, OLD, old[3]}
+    assert set(hosting.models) == {NEW, OLD, old[3], "treering-dev-staging-20231204-060000-0a1b2c3d-0"}
+    assert result_of(job).removed == tuple(old[:3])
+
+
+def test_what_cannot_be_removed_does_not_fail_the_deployment(job, hosting, monkeypatch):
+    """The endpoint is in service; the next deployment removes it."""
+    weeks(hosting, 1, 4, 11, 18)
+    serve_old(hosting)
+
+    def refuse(_name):
+        raise ConfigurationError("not allowed")
+
+    monkeypatch.setattr(hosting, "delete_config", refuse)
+    message = work(job, hosting)
+
+    assert "in service" in message
+    assert result_of(job).removed == ()
+
+
+def test_a_failed_deployment_removes_nothing_old(job, hosting):
+    """The older ones may be needed to go back."""
+    old = weeks(hosting, 1, 4, 11, 18)
+    serve_old(hosting)
+    hosting.failing = "no capacity"
+    with pytest.raises(EndpointError):
+        work(job, hosting)
+
+    assert set(old) < set(hosting.configs)

@@ -1,5 +1,6 @@
 """The runner: exit code, exit message and failure reason of every job."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -60,6 +61,45 @@ def test_long_reasons_are_cut_at_a_kilobyte(tmp_path):
 
     assert 1000 < len((tmp_path / "output/failure").read_bytes()) <= 1024
     assert told(job, "failure").endswith("ä")
+
+
+def test_a_full_volume_is_told_all_the_same(tmp_path, monkeypatch):
+    """What the job has written makes room for its last words, which name the parameter to raise."""
+    job = Job(tmp_path, {})
+    write = Path.write_text
+
+    def write_if_there_is_room(path, *arguments):
+        if job.output.exists() and path.parent != job.output:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write(path, *arguments)
+
+    def work(job):
+        job.output.mkdir(parents=True)
+        (job.output / "half").write_text("a result")
+        raise OSError(errno.ENOSPC, "No space left on device", "result.json")
+
+    monkeypatch.setattr(Path, "write_text", write_if_there_is_room)
+
+    assert run(work, job) == 1
+    assert "No space left on device" in told(job, "failure")
+    assert "JobVolumeSizeInGB" in told(job, "message")
+
+
+def test_a_result_is_worth_more_than_a_message(tmp_path, monkeypatch):
+    """A job that has just filled the volume with its result keeps it, and says nothing."""
+    job = Job(tmp_path, {})
+
+    def full(path, *_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    def work(job):
+        job.output.mkdir(parents=True)
+        (job.output / "result.json").write_bytes(b"{}")
+        monkeypatch.setattr(Path, "write_text", full)
+        return "All done."
+
+    assert run(work, job) == 0
+    assert (job.output / "result.json").read_bytes() == b"{}"
 
 
 def test_missing_hyperparameters_file_is_named(tmp_path):

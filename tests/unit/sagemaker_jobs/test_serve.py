@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from treering_native import Model
 
 from sagemaker_jobs.serve.answers import LARGEST_BODY, answer
-from treering.steps.preprocessing import Preprocessing
 
 ROOT = Path(__file__).parents[3]
 CSV, JSON = "text/csv", "application/json"
@@ -250,7 +250,7 @@ def test_defect_in_the_model_shows_no_stack_trace(artefact, rows, monkeypatch, c
     def broken(*_):
         raise ZeroDivisionError("inside")
 
-    monkeypatch.setattr(Preprocessing, "transform", broken)
+    monkeypatch.setattr(Model, "predict", broken)
     given_answer = post(artefact, as_csv(rows, artefact.preprocessing.raw_columns))
 
     assert given_answer.status == 500

@@ -51,6 +51,9 @@ def job(run, tmp_path):
             "TREERING_DATASET_VERSION": "0123456789abcdef",
             "ENDPOINT_NAME": ENDPOINT,
             "ENDPOINT_CONFIG_NAME": CONFIG,
+            "LOAD_TEST_SECONDS": "0",
+            "LOAD_TEST_CONCURRENCY": "3",
+            "LOAD_TEST_MAX_P99_MILLISECONDS": "1000",
         },
     )
     job.input("model").mkdir(parents=True)
@@ -165,3 +168,44 @@ def test_archive_that_is_none_is_refused(job, hosting, runtime):
 
     with pytest.raises(InvalidDataError, match=r"model\.tar\.gz"):
         work(job, hosting, runtime)
+
+
+def under_load(job, **settings):
+    """The job with a load test."""
+    return Job(job.root, {**job.environ, "LOAD_TEST_SECONDS": "0.3", **settings})
+
+
+def test_load_is_bounded_and_reported(job, hosting, runtime):
+    """The report holds rate, latencies and errors; the test ends by itself."""
+    message = work(under_load(job), hosting, runtime)
+    load = TestEndpointResult.model_validate_json((job.output / "result.json").read_text()).load
+
+    assert load is not None
+    assert load.errors == 0
+    assert load.requests > 3
+    assert load.p99_ms >= load.p50_ms > 0
+    assert load.concurrency == 3
+    assert "requests a second under load" in message
+    assert "requests a second" in (job.output / "summary.md").read_text()
+
+
+def test_an_endpoint_that_fails_under_load_fails_the_test(job, hosting, runtime, monkeypatch):
+    """Nothing else may be wrong with it."""
+    answers = runtime.invoke
+    calls = []
+
+    def fail_when_busy(*arguments):
+        calls.append(1)
+        if len(calls) > 75:
+            raise EndpointError("busy")
+        return answers(*arguments)
+
+    monkeypatch.setattr(runtime, "invoke", fail_when_busy)
+    with pytest.raises(EndpointError, match="under a load of 3 at a time"):
+        work(under_load(job), hosting, runtime)
+
+
+def test_a_slow_endpoint_fails_the_test(job, hosting, runtime):
+    """With the limit and the parameter that sets it."""
+    with pytest.raises(EndpointError, match="EndpointLatencyThresholdMilliseconds"):
+        work(under_load(job, LOAD_TEST_MAX_P99_MILLISECONDS="0.000001"), hosting, runtime)

@@ -1,6 +1,7 @@
 """Train: prepared splits in, a forest that answers raw rows out."""
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 import yaml
 
 from sagemaker_jobs import runner
-from sagemaker_jobs.train.job import metric_lines, work
+from sagemaker_jobs.train.job import work
+from sagemaker_jobs.train.results import metric_lines
 from treering import use_case
 from treering.contracts import RegressionMetrics, TrainResult
 from treering.errors import ConfigurationError, InvalidDataError
@@ -72,7 +74,7 @@ def test_raw_rows_are_answered_as_prepared_ones(run):
     prepared, _ = read_prepared(run.preprocess_job.output / "test/test.csv", artefact.preprocessing)
 
     raw = artefact.predict(run.splits["test"])
-    assert raw.tobytes() == np.exp(artefact.forest.predict(prepared)).tobytes()
+    assert raw.tolist() == [math.exp(value) for value in artefact.forest.predict(prepared)]
 
 
 def test_archive_is_the_same_artefact(run, tmp_path):
@@ -83,10 +85,11 @@ def test_archive_is_the_same_artefact(run, tmp_path):
     assert archived.predict(run.splits["test"]).tobytes() == run.artefact().predict(run.splits["test"]).tobytes()
 
 
-def test_every_metric_definition_captures_a_printed_line():
+@pytest.mark.parametrize("state", ["Train Random Forest", "Tune"])
+def test_every_metric_definition_captures_a_printed_line(state):
     """What the state machine defines as metrics is what the job prints, to the digit."""
     definition = yaml.safe_load((ROOT / "statemachine/weekly_training.asl.yaml").read_text())
-    algorithm = definition["States"]["Train Random Forest"]["Parameters"]["AlgorithmSpecification"]
+    algorithm = definition["States"][state]["Parameters"]["AlgorithmSpecification"]
     metrics = RegressionMetrics(rows=3, mse=1.5e-7, rmse=26090.125, mae=1.25, r2=-0.5, rmse_log=0.125)
     printed = "\n".join(metric_lines(metrics))
 

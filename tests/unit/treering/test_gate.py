@@ -20,12 +20,12 @@ def interval(estimate: float, low: float, high: float) -> ErrorInterval:
 
 def test_the_first_model_is_held_to_the_absolute_thresholds_only():
     """Nothing is in service to compare it with."""
-    passed, reasons = judge(THRESHOLDS, errors(), None, None)
+    judgement = judge(THRESHOLDS, errors(), None, None)
 
-    assert passed
-    assert len(reasons) == 2
-    assert "0.1200" in reasons[0]
-    assert "at most 0.2" in reasons[0]
+    assert judgement.passed
+    assert len(judgement.reasons) == 2
+    assert "0.1200" in judgement.reasons[0]
+    assert "at most 0.2" in judgement.reasons[0]
 
 
 @pytest.mark.parametrize(
@@ -37,42 +37,44 @@ def test_the_first_model_is_held_to_the_absolute_thresholds_only():
 )
 def test_a_bad_model_is_rejected_with_the_numbers(metrics, words):
     """Only what speaks against it is named."""
-    passed, reasons = judge(THRESHOLDS, metrics, None, None)
+    judgement = judge(THRESHOLDS, metrics, None, None)
 
-    assert not passed
-    assert len(reasons) == 1
-    assert all(word in reasons[0] for word in words)
+    assert not judgement.passed
+    assert not judgement.above_floor
+    assert len(judgement.reasons) == 1
+    assert all(word in judgement.reasons[0] for word in words)
 
 
 def test_a_model_that_beats_the_one_in_service_passes():
     """Lower error, and with the confidence asked for not worse by more than is allowed."""
-    passed, reasons = judge(THRESHOLDS, errors(), interval(-0.002, -0.006, 0.003), "20240101-060000-0a1b2c3d")
+    judgement = judge(THRESHOLDS, errors(), interval(-0.002, -0.006, 0.003), "20240101-060000-0a1b2c3d")
 
-    assert passed
-    assert any("20240101-060000-0a1b2c3d" in reason and "-0.0020" in reason for reason in reasons)
+    assert judgement.passed
+    assert any("20240101-060000-0a1b2c3d" in reason and "-0.0020" in reason for reason in judgement.reasons)
 
 
 @pytest.mark.parametrize("estimate", [0.0, 0.0001])
 def test_a_model_that_is_no_better_is_rejected(estimate):
     """Also one that is just as good: there is nothing to gain by a change."""
-    passed, reasons = judge(THRESHOLDS, errors(), interval(estimate, -0.001, 0.001), "20240101-060000-0a1b2c3d")
+    judgement = judge(THRESHOLDS, errors(), interval(estimate, -0.001, 0.001), "20240101-060000-0a1b2c3d")
 
-    assert not passed
-    assert "it must be lower" in reasons[0]
+    assert not judgement.passed
+    assert judgement.above_floor
+    assert "it must be lower" in judgement.reasons[0]
 
 
 def test_a_model_that_may_well_be_worse_is_rejected():
     """The estimate is lower, but the interval reaches further up than is allowed."""
-    passed, reasons = judge(THRESHOLDS, errors(), interval(-0.001, -0.03, 0.02), "20240101-060000-0a1b2c3d")
+    judgement = judge(THRESHOLDS, errors(), interval(-0.001, -0.03, 0.02), "20240101-060000-0a1b2c3d")
 
-    assert not passed
-    assert "worse by at most 0.0200" in reasons[0]
-    assert "at most 0.01 is allowed" in reasons[0]
+    assert not judgement.passed
+    assert "worse by at most 0.0200" in judgement.reasons[0]
+    assert "at most 0.01 is allowed" in judgement.reasons[0]
 
 
 def test_all_that_speaks_against_a_model_is_said_at_once():
     """One look is enough."""
-    passed, reasons = judge(THRESHOLDS, errors(0.3, 0.1), interval(0.1, 0.05, 0.2), "20240101-060000-0a1b2c3d")
+    judgement = judge(THRESHOLDS, errors(0.3, 0.1), interval(0.1, 0.05, 0.2), "20240101-060000-0a1b2c3d")
 
-    assert not passed
-    assert len(reasons) == 4
+    assert not judgement.passed
+    assert len(judgement.reasons) == 4
