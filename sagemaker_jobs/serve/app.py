@@ -21,6 +21,7 @@ class App:
 
     def __init__(self, model: Artefact) -> None:
         self._model = model
+        _ = model.compiled  # made now, so that the first caller need not wait and all processes share it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request (ASGI, HTTP)."""

@@ -6,12 +6,14 @@ forest.npz           treering.steps.forest.Forest
 """
 
 import hashlib
+import math
 import platform
 import shutil
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
 from typing import Literal, Self
@@ -19,13 +21,16 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from treering_native import Model
 
 from treering.contracts import Contract, RunId, Version
 from treering.errors import InvalidDataError
+from treering.steps.compiled import compile_model
 from treering.steps.forest import LARGEST_FILE, Forest
 from treering.steps.preprocessing import Cell, Preprocessing
 
 CARD, PREPROCESSING, FOREST = "model.json", "preprocessing.json", "forest.npz"
+_HIGHEST_LOGARITHM = 709.0  # what it is the logarithm of still is a number
 _LARGEST_TEXT = 64 * 1024**2  # bytes of each JSON file
 
 
@@ -38,6 +43,7 @@ class ModelCard(Contract):
     use_case: str
     features: tuple[str, ...]
     trees: int
+    regressor: str = "random_forest"
     hyperparameters: dict[str, float]
     versions: dict[str, str]  # of Python and the libraries that grew the forest
     sha256: dict[str, str]  # of the other files
@@ -54,7 +60,14 @@ class Artefact:
     def predict(self, columns: Mapping[str, Sequence[Cell]]) -> NDArray[np.float64]:
         """Predictions in the target's unit, one per row of the raw columns (see `Preprocessing.transform`)."""
         predicted = self.forest.predict(self.preprocessing.transform(columns))
-        return np.exp(predicted) if self.preprocessing.log_scale else predicted
+        if not self.preprocessing.log_scale:
+            return predicted
+        return np.array([math.exp(value) for value in predicted.tolist()])  # numpy's own may differ in the last bit
+
+    @cached_property
+    def compiled(self) -> Model:
+        """The same for C, which reads plain request bodies itself."""
+        return compile_model(self.preprocessing, self.forest)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -71,6 +84,8 @@ class Artefact:
                 f"{FOREST} takes {forest.features} features, {PREPROCESSING} gives {len(preprocessing.features)}. "
                 "Train again."
             )
+        if preprocessing.log_scale and forest.highest > _HIGHEST_LOGARITHM:
+            raise InvalidDataError(f"{FOREST} predicts a logarithm of {forest.highest:g}. Train again.")
         return cls(card, preprocessing, forest)
 
     @classmethod
@@ -91,7 +106,13 @@ class Artefact:
 
 
 def save(
-    folder: Path, preprocessing: Preprocessing, forest: Forest, *, run_id: str, hyperparameters: dict[str, float]
+    folder: Path,
+    preprocessing: Preprocessing,
+    forest: Forest,
+    *,
+    run_id: str,
+    hyperparameters: dict[str, float],
+    regressor: str = "random_forest",
 ) -> ModelCard:
     """Write the artefact of a run to `folder`. The same model of the same run gives the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,6 +124,7 @@ def save(
         use_case=preprocessing.use_case,
         features=preprocessing.feature_names,
         trees=len(forest.roots),
+        regressor=regressor,
         hyperparameters=hyperparameters,
         versions=_versions(),
         sha256={name: _sha256(folder / name) for name in (PREPROCESSING, FOREST)},

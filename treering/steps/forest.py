@@ -1,20 +1,23 @@
-"""A regression forest as flat arrays: data instead of pickled code, and a prediction that needs numpy only.
+"""A regression forest as flat arrays: data instead of pickled code, and a prediction in C (treering_native).
 
 All trees lie one after the other in the same arrays, a node's left child right behind it. Node `i` asks whether value
 `feature[i]` of the row, in single precision, is at most `number[i]`: if so the next node is `i + 1`, else `right[i]`.
 Where `right[i]` is `i`, the node is a leaf and `number[i]` its prediction. This is scikit-learn's own rule
-(`sklearn.tree._tree` converts rows to float32 and compares with float64 thresholds), so predictions are the same but
-for the order of summation over the trees, which here is always one and the same.
+(`sklearn.tree._tree` converts rows to float32 and compares with float64 thresholds). The trees are added up one after
+the other and the sum is divided by their number, as scikit-learn does with one thread, so the predictions are those of
+scikit-learn to the last bit.
 """
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from treering_native import MOST_FEATURES, MOST_NODES, NODE, Trees
 
 from treering.errors import InvalidDataError
 
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestRegressor
 
 LARGEST_FILE = 2 * 1024**3  # bytes that the arrays may take, packed or not
-_ROWS_AT_ONCE = 512  # keeps the walk's arrays in the processor's cache
 _DTYPES = {"feature": np.uint16, "number": np.float64, "right": np.int32, "roots": np.int32}
 
 
@@ -39,15 +41,22 @@ class Forest:
     @classmethod
     def from_sklearn(cls, model: "RandomForestRegressor") -> Self:
         """The same forest as a fitted scikit-learn one. Raises ValueError if its nodes are not in depth-first order."""
+        return cls.from_trees([estimator.tree_ for estimator in model.estimators_], int(model.n_features_in_))
+
+    @classmethod
+    def from_trees(cls, trees: Sequence[Any], features: int, *, scale: float = 1.0, base: float = 0.0) -> Self:
+        """A forest of scikit-learn's trees (`sklearn.tree._tree.Tree`) for rows of so many `features`.
+
+        A leaf becomes `scale` times its value plus `base`: so a sum of trees, as boosting has it, is a mean as well.
+        """
         feature, number, right, roots, offset = [], [], [], [], 0
-        for estimator in model.estimators_:
-            tree = estimator.tree_
+        for tree in trees:
             own = np.arange(tree.node_count)
             leaf = tree.children_left < 0
             if not np.array_equal(tree.children_left[~leaf], own[~leaf] + 1):
                 raise ValueError("expected trees grown depth first (max_leaf_nodes=None)")
             feature.append(np.where(leaf, 0, tree.feature))
-            number.append(np.where(leaf, tree.value[:, 0, 0], tree.threshold))
+            number.append(np.where(leaf, scale * tree.value[:, 0, 0] + base, tree.threshold))
             right.append(np.where(leaf, own, tree.children_right) + offset)
             roots.append(offset)
             offset += tree.node_count
@@ -56,7 +65,7 @@ class Forest:
             number=np.concatenate(number).astype(np.float64),
             right=np.concatenate(right).astype(np.int32),
             roots=np.array(roots, np.int32),
-            features=int(model.n_features_in_),
+            features=features,
         )
 
     def save(self, path: Path) -> None:
@@ -101,39 +110,29 @@ class Forest:
         """
         if matrix.ndim != 2 or matrix.shape[1] != self.features:
             raise ValueError(f"expected rows of {self.features} values, got an array of shape {matrix.shape}")
-        rows = np.ascontiguousarray(matrix, np.float32)
-        predictions = np.empty(len(rows))
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            predictions[start : start + _ROWS_AT_ONCE] = self._walk(rows[start : start + _ROWS_AT_ONCE])
-        return predictions
+        return self.trees.walk(matrix.astype(np.float32))
 
-    def _walk(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        values = rows.ravel()
-        offset = (np.arange(len(rows)) * self.features)[:, None]
-        node = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
-        for _ in range(self._depth):
-            goes_right = values[offset + self.feature[node]] > self.number[node]
-            node = self._children[2 * node + goes_right]
-        result: NDArray[np.float64] = self.number[node].mean(axis=1)
-        return result
+    @property
+    def highest(self) -> float:
+        """The highest prediction of any leaf."""
+        return float(self.number[self.right == np.arange(len(self.right))].max())
 
     @cached_property
-    def _children(self) -> NDArray[np.int32]:
-        """Next node of node `i`: entry `2 * i` if the row's value is at most the number, else `2 * i + 1`."""
+    def trees(self) -> Trees:
+        """The same for C.
+
+        A threshold becomes the largest float32 that is not above it: a float32 is at most the one if and only if it is
+        at most the other.
+        """
         own = np.arange(len(self.right), dtype=np.int32)
-        left = np.where(self.right == own, own, own + 1)
-        return np.stack([left, self.right], axis=1).ravel().astype(np.int32)
-
-    @cached_property
-    def _depth(self) -> int:
-        """Questions on the longest way from a root to a leaf."""
-        depth, level = 0, self.roots
-        while True:
-            inner = level[self.right[level] != level]
-            if not inner.size:
-                return depth
-            level = np.concatenate([inner + 1, self.right[inner]])
-            depth += 1
+        leaf = self.right == own
+        limit = self.number.astype(np.float32)
+        above = limit > self.number
+        limit[above] = np.nextafter(limit[above], np.float32(-np.inf))
+        nodes = np.empty(len(self.number), NODE)
+        nodes["limit"] = np.where(leaf, np.float32(np.nan), limit)
+        nodes["where"] = self.feature.astype(np.uint32) | (self.right - own).astype(np.uint32) << 10
+        return Trees(nodes, self.number, self.roots.astype(np.uint32), self.features)
 
     def _problem(self) -> str:
         """What would make a walk leave the arrays, run for ever or give no number; empty if nothing."""
@@ -147,6 +146,8 @@ class Forest:
         inner = self.right != own
         if (inner & ((self.right <= own + 1) | (self.right >= end))).any():
             return "a node's child lies outside its tree"
-        if not 0 < self.features <= 2**16 or int(self.feature.max()) >= self.features:
-            return "a node asks for a value that no row has"
+        if int(np.diff(self.roots, append=nodes).max()) > MOST_NODES:
+            return f"a tree has more than {MOST_NODES:,} nodes"
+        if not 0 < self.features <= MOST_FEATURES or int(self.feature.max()) >= self.features:
+            return f"a node asks for a value that no row has, or a row has more than {MOST_FEATURES:,} values"
         return "" if np.isfinite(self.number).all() else "a threshold or prediction is no number"

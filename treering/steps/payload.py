@@ -18,15 +18,27 @@ A prediction is written so that reading it gives the same float.
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from numpy.typing import NDArray
+import treering_native
 
 from treering.errors import InvalidRequestError, UnsupportedMediaTypeError
 from treering.steps.preprocessing import Cell, Preprocessing, shortened
 
+if TYPE_CHECKING:
+    from _csv import Reader  # the type of csv.reader's results, which no module that can be imported names
+
 CSV, JSON = "text/csv", "application/json"
+_CHARSETS = ("utf-8", "utf8", "us-ascii")
+_CSV_FORMATS = {
+    None: treering_native.CSV,
+    "present": treering_native.CSV_WITH_HEADER,
+    "absent": treering_native.CSV_WITHOUT_HEADER,
+}
+_MOST_NAMES = 10  # in a message
 Columns = dict[str, Sequence[Cell]]
 
 
@@ -44,7 +56,7 @@ def parse_request(body: bytes, content_type: str, model: Preprocessing) -> Colum
         given = f"the content type {kind!r}" if kind else "a request without Content-Type"
         raise UnsupportedMediaTypeError(f"{given} is not supported; send {CSV} or {JSON}")
     charset = parameters.get("charset", "utf-8").lower()
-    if charset not in ("utf-8", "utf8", "us-ascii"):
+    if charset not in _CHARSETS:
         raise UnsupportedMediaTypeError(f"the charset {charset!r} is not supported; send UTF-8")
     try:
         text = body.decode("utf-8-sig")
@@ -57,6 +69,17 @@ def parse_request(body: bytes, content_type: str, model: Preprocessing) -> Colum
             f"columns are missing: {', '.join(missing)}; a value may be missing, a column that the model uses may not"
         )
     return columns
+
+
+@lru_cache(maxsize=64)
+def body_format(content_type: str) -> int | None:
+    """How treering_native calls a content type, none if it does not read it."""
+    kind, parameters = _split_header(content_type)
+    if not parameters.keys() <= {"charset", "header"} or parameters.get("charset", "utf-8").lower() not in _CHARSETS:
+        return None
+    if kind == JSON:
+        return treering_native.JSON
+    return _CSV_FORMATS.get(parameters.get("header")) if kind == CSV else None
 
 
 def choose_answer(accept: str) -> str:
@@ -84,12 +107,11 @@ def choose_answer(accept: str) -> str:
     raise NotAcceptableError(f"cannot answer with {accept!r}; accept {JSON} or {CSV}")
 
 
-def format_answer(predictions: NDArray[Any], content_type: str) -> bytes:
+def format_answer(predictions: Sequence[float], content_type: str) -> bytes:
     """Body of an answer with the predictions of each row, in the order of the request."""
-    values = [float(value) for value in predictions]
     if content_type == CSV:
-        return ("\n".join(map(repr, values)) + "\n").encode()
-    return json.dumps({"predictions": values}, separators=(",", ":")).encode()
+        return ("\n".join(map(repr, predictions)) + "\n").encode()
+    return json.dumps({"predictions": predictions}, separators=(",", ":")).encode()
 
 
 def parse_answer(body: bytes, content_type: str) -> list[float]:
@@ -113,24 +135,34 @@ def _from_csv(text: str, header: str | None, model: Preprocessing) -> Columns:
     if header not in (None, "present", "absent"):
         raise InvalidRequestError(f"the content type's parameter header is present or absent, not {header!r}")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    records: list[tuple[int, list[str]]] = []
     try:
-        records.extend((reader.line_num, record) for record in reader if record)
+        return _columns_of(reader, header, model)
     except csv.Error as error:
         raise InvalidRequestError(f"line {reader.line_num}: {error} (is a quote not closed?)") from error
-    known = frozenset(model.raw_columns)
+
+
+def _columns_of(reader: "Reader", header: str | None, model: Preprocessing) -> Columns:
+    """Rows of a CSV by column; refuses the first row that does not fit before it reads on."""
     names: Sequence[str] = model.raw_columns
     explained = "raw columns there are, which a row without header must have all"
-    if records and (header == "present" or (header is None and not known.isdisjoint(map(str.strip, records[0][1])))):
-        names = [name.strip() for name in records.pop(0)[1]]
+    first = next(filter(None, reader), [])
+    rows = []
+    if first and (header == "present" or (header is None and not set(names).isdisjoint(map(str.strip, first)))):
+        names = [name.strip() for name in first]
         _refuse_doubles(names)
         explained = "columns of the header"
-    if not records:
+    elif first:
+        rows.append(_fitting(first, names, explained, reader.line_num))
+    rows.extend(_fitting(record, names, explained, reader.line_num) for record in reader if record)
+    if not rows:
         raise InvalidRequestError("the body has no row")
-    for line, record in records:
-        if len(record) != len(names):
-            raise InvalidRequestError(f"line {line}: {len(record)} values for the {len(names)} {explained}")
-    return dict(zip(names, zip(*(record for _, record in records), strict=True), strict=True))
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
+
+
+def _fitting(record: list[str], names: Sequence[str], explained: str, line: int) -> list[str]:
+    if len(record) != len(names):
+        raise InvalidRequestError(f"line {line}: {len(record)} values for the {len(names)} {explained}")
+    return record
 
 
 def _from_json(text: str, model: Preprocessing) -> Columns:
@@ -180,9 +212,10 @@ def _from_table(names: Any, rows: Any) -> Columns:
 
 
 def _refuse_doubles(names: Sequence[str]) -> None:
-    if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise InvalidRequestError(f"columns stand twice: {', '.join(twice)}")
+    twice = [shortened(name) for name, times in Counter(names).items() if times > 1]
+    if twice:
+        more = f" and {len(twice) - _MOST_NAMES} more" if len(twice) > _MOST_NAMES else ""
+        raise InvalidRequestError(f"columns stand twice: {', '.join(twice[:_MOST_NAMES])}{more}")
 
 
 def _refuse_constant(name: str) -> NoReturn:

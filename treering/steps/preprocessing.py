@@ -179,4 +179,8 @@ def shortened(value: object) -> str:
 
 
 def _sum_present(row: Iterable[float]) -> float:
-    return math.fsum(value for value in row if not math.isnan(value))
+    total = 0.0  # one after the other, as treering_native does; sum() rounds differently from Python 3.12 on
+    for value in row:
+        if not math.isnan(value):
+            total += value
+    return total
