@@ -19,7 +19,7 @@ from typing import Any
 
 from cli import interrupts
 from cli.errors import CommandError
-from local_cloud.state_directory import LOG_FILE, read_cloud
+from local_cloud.state_directory import LOG_FILE, killed_cloud, read_cloud
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OUTPUT = "cloud.out"  # what the process prints; its log proper is beside it, in cloud.log
@@ -92,11 +92,28 @@ class Cloud:
         """Make it that time, also an earlier one; nothing fires."""
         self._call("clock", {"now": to.isoformat(), "fire": False})
 
-    def _call(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def permissions(self) -> dict[str, Any]:
+        """What each role was granted, what of it was used, and what was denied (see `local_cloud.iam.report`)."""
+        return self._call("permissions")
+
+    def arm(self, faults: list[dict[str, Any]]) -> dict[str, Any]:
+        """Let something go wrong (see `local_cloud.faults`). Gives the `armed` ones, with their numbers."""
+        return self._call("faults", faults)
+
+    def faults(self) -> dict[str, Any]:
+        """What is `armed`, and what is `spent`."""
+        return self._call("faults")
+
+    def disarm(self) -> dict[str, Any]:
+        """Let nothing go wrong any more; tells how many were `cleared`."""
+        return self._call("faults", method="DELETE")
+
+    def _call(self, path: str, body: object = None, method: str | None = None) -> dict[str, Any]:
         request = urllib.request.Request(  # noqa: S310  # the endpoint is the loopback address
             f"{self.endpoint}/_local_cloud/{path}",
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
+            method=method,
         )
         try:
             with _DIRECT.open(request, timeout=60) as answer:
@@ -122,6 +139,14 @@ def load(folder: Path) -> Cloud | None:
     """The cloud that keeps its state in `folder`, without asking whether it answers."""
     content = read_cloud(folder)
     return None if content is None else Cloud(folder=folder, **asdict(content))
+
+
+def killed(folder: Path) -> str:
+    """What to say of a cloud in `folder` that did not end in order; empty where there is none."""
+    cloud = killed_cloud(folder)
+    if cloud is None:
+        return ""
+    return f"The local cloud in {folder} (process {cloud.pid}) was killed or the machine restarted"
 
 
 class Starting:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from cli import history, logs
+from cli import history, logs, permissions
 from cli.cloud import Cloud
 from cli.ingestion import IngestionFailedError
+from cli.permissions import Missing
 from cli.report import FailureReport
 
 LOG_LINES = 20
@@ -14,28 +15,38 @@ _RUNTIME = ("START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_STA
 
 def of_execution(cloud: Cloud, execution: history.Execution) -> FailureReport:
     """Why an execution failed."""
-    state = execution.failed_state
-    what = (state.failure if state else None) or execution.failure or history.Failure("unknown error", "")
-    place = state.log_place if state else None
+    name, error, reason = words(execution)
+    place = execution.failed_state.log_place if execution.failed_state else None
     log = [line.text for line in logs.lines(cloud, place)] if place else []
+    missing = permissions.missing_since(cloud, execution.started)
     return FailureReport(
-        state=state.name if state else "The execution",
-        error=what.error,
-        cause=what.reason,
+        state=name,
+        error=error,
+        cause=reason,
         log=_last(log),
-        hint=_hint(what.error, _kept(cloud, log)),
+        hint=_hint(error, _kept(cloud, log), missing),
+        missing_permissions=missing,
     )
 
 
 def of_ingestion(cloud: Cloud, error: IngestionFailedError) -> FailureReport:
     """Why ingestion started no execution."""
+    missing = permissions.missing_since(cloud, error.since)
     return FailureReport(
         state="Ingest",
         error=error.error or "no execution was started",
         cause=error.reason,
         log=_last(error.log),
-        hint=_hint(error.error, _kept(cloud, error.log)),
+        hint=_hint(error.error, _kept(cloud, error.log), missing),
+        missing_permissions=missing,
     )
+
+
+def words(execution: history.Execution) -> tuple[str, str, str]:
+    """The state where an execution failed, the error, and the part of the cause that is meant for people."""
+    state = execution.failed_state
+    what = (state.failure if state else None) or execution.failure or history.Failure("unknown error", "")
+    return state.name if state else "The execution", what.error, what.reason
 
 
 def _last(log: list[str]) -> list[str]:
@@ -52,9 +63,11 @@ def _kept(cloud: Cloud, log: list[str]) -> Path | None:
     return file
 
 
-def _hint(error: str, log: Path | None) -> str:
+def _hint(error: str, log: Path | None, missing: list[Missing]) -> str:
     again = "correct it (a parameter of the template with --parameter NAME=VALUE) and run again"
-    if error == "States.Timeout":
+    if missing:
+        advice = "Give the roles what they were denied, as stated below."
+    elif error == "States.Timeout":
         advice = "See in the log what took so long; JobMaxRuntimeInSeconds is a parameter."
     elif error == "CredentialsError":
         advice = "Check the data source's credentials (for --source kaggle: KAGGLE_API_TOKEN or ~/.kaggle/kaggle.json)."

@@ -18,6 +18,14 @@ _JOBS = {
     "createTrainingJob": ("TrainingJobName", "/aws/sagemaker/TrainingJobs"),
     "createTransformJob": ("TransformJobName", "/aws/sagemaker/TransformJobs"),
 }
+STATUSES: dict[str, Status] = {  # as DescribeExecution has them
+    "RUNNING": "running",
+    "PENDING_REDRIVE": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "TIMED_OUT": "failed",
+    "ABORTED": "stopped",
+}
 _ENDS: dict[str, Status] = {
     "ExecutionSucceeded": "succeeded",
     "ExecutionFailed": "failed",
@@ -62,6 +70,8 @@ class StateRun:
     resource: str = ""  # such as createProcessingJob.sync
     result: Any = None  # what the task answered, parsed
     output: Any = None  # what the state passes on, parsed
+    execution_arn: str | None = None  # of the execution that the state started and waits for, if it does
+    states: tuple["StateRun", ...] = ()  # of that execution
 
     @property
     def seconds(self) -> float | None:
@@ -73,6 +83,14 @@ class StateRun:
         """Name of the SageMaker job that the state started, if it did."""
         member, _ = _JOBS.get(self.resource.partition(".")[0], ("", ""))
         return self.parameters.get(member)
+
+    @property
+    def waits_for(self) -> str | None:
+        """ARN of the model package whose approval the state waits for, while it does."""
+        if self.status != "running" or not self.resource.endswith(".waitForTaskToken"):
+            return None
+        arn = find(self.parameters.get("Payload"), "model_package_arn")
+        return arn if isinstance(arn, str) else None
 
     @property
     def log_place(self) -> LogPlace | None:
@@ -98,8 +116,22 @@ class Execution:
 
     @property
     def failed_state(self) -> StateRun | None:
-        """The state where it went wrong: the first that failed, Fail states (which only report it) aside."""
-        return next((s for s in self.states if s.status == "failed" and s.kind != "Fail"), None)
+        """The state where it went wrong: the first that failed, Fail states (which only report it) aside.
+
+        Where that is one that waits for another execution, the state of that execution.
+        """
+        return _failed(self.states)
+
+    @property
+    def outcome(self) -> str | None:
+        """What became of the model (deployed, rejected, …), as the execution's output says; none of older ones."""
+        last = self.states[-1].output if self.states else None
+        outcome = last.get("outcome") if isinstance(last, dict) else None
+        return outcome.get("name") if isinstance(outcome, dict) else None
+
+    def all_states(self) -> list[tuple[int, StateRun]]:
+        """Every state with its depth: a state that waits for another execution is followed by that one's states."""
+        return _flat(self.states, 0)
 
     @property
     def seconds(self) -> float | None:
@@ -150,6 +182,10 @@ def _next(run: StateRun, kind: str, details: Mapping[str, Any], at: datetime) ->
             parameters=parameters if isinstance(parameters, dict) else {},
             resource=str(details.get("resource", "")),
         )
+    if kind.endswith("Submitted"):
+        submitted = _parsed(details.get("output"))
+        arn = submitted.get("ExecutionArn") if isinstance(submitted, dict) else None
+        return replace(run, execution_arn=arn or run.execution_arn)
     if kind.endswith("Succeeded"):
         return replace(run, failure=None, result=_parsed(details.get("output")))
     if kind.endswith(("Failed", "TimedOut", "Aborted")):
@@ -163,6 +199,24 @@ def _closed(run: StateRun, execution: Execution) -> StateRun:
         return run
     failure = run.failure if run.kind != "Fail" else execution.failure
     return replace(run, status=execution.status, ended=execution.ended, failure=failure or execution.failure)
+
+
+def with_states(execution: Execution, of: Mapping[str, Execution]) -> Execution:
+    """The execution with the states of those that it started: by ARN, as far as they are known."""
+    states = tuple(
+        replace(run, states=of[run.execution_arn].states) if run.execution_arn and run.execution_arn in of else run
+        for run in execution.states
+    )
+    return replace(execution, states=states)
+
+
+def _flat(states: tuple[StateRun, ...], depth: int) -> list[tuple[int, StateRun]]:
+    return [entry for run in states for entry in [(depth, run), *_flat(run.states, depth + 1)]]
+
+
+def _failed(states: tuple[StateRun, ...]) -> StateRun | None:
+    found = next((s for s in states if s.status == "failed" and s.kind != "Fail"), None)
+    return found and (_failed(found.states) or found)
 
 
 def says(run: StateRun) -> str:

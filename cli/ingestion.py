@@ -23,8 +23,9 @@ _RAISED = re.compile(r"^\[ERROR\]\s+(?:\S+Z\s+\S+\s+)?(?P<error>[\w.]+): (?P<mes
 class IngestionFailedError(CommandError):
     """The ingest function gave up on the event, or nothing was heard of it in time."""
 
-    def __init__(self, error: str, message: str, log: list[str]) -> None:
+    def __init__(self, error: str, message: str, log: list[str], since: datetime | None = None) -> None:
         super().__init__(f"{error}: {message}" if error else message)
+        self.since = since
         self.error = error
         self.reason = message
         self.log = log
@@ -70,7 +71,7 @@ class Watch:
             if log:
                 say(logs.readable(log[-1]))
             if self._dead_letters() > self._dead_before:
-                raise _failed(log)
+                raise self._undelivered() or _failed(log, self._since)
             if _ended(log) and not any(map(logs.is_error, log)):
                 # It ended well and started nothing; look once more, since what it started may be listed late.
                 ended_at = ended_at or time.monotonic()
@@ -81,6 +82,7 @@ class Watch:
             "",
             f"The ingest function started no execution within {self._patience:.0f} seconds of the schedule's event.",
             self.log(),
+            self._since,
         )
 
     def log(self) -> list[str]:
@@ -102,6 +104,29 @@ class Watch:
         found: list[dict[str, Any]] = [e for e in listed["executions"] if e["name"].endswith(slot)]
         return found[0]["executionArn"] if found else None
 
+    def _undelivered(self) -> IngestionFailedError | None:
+        """Why EventBridge could not deliver the event, which it writes on the message; none if it was delivered.
+
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+        """
+        url = self._stack.output("IngestDeadLetterQueueUrl")
+        answer = self._queues.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=0,  # it stays where it is for whoever looks after the queue
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["SentTimestamp"],
+        )
+        for message in answer.get("Messages", []):
+            if int(message["Attributes"]["SentTimestamp"]) < self._since.timestamp() * 1000:
+                continue
+            attributes = {key: value["StringValue"] for key, value in message.get("MessageAttributes", {}).items()}
+            if "ERROR_CODE" in attributes:
+                return IngestionFailedError(
+                    attributes["ERROR_CODE"], attributes.get("ERROR_MESSAGE", ""), self.log(), self._since
+                )
+        return None
+
     def _dead_letters(self) -> int:
         url = self._stack.output("IngestDeadLetterQueueUrl")
         answer = self._queues.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
@@ -113,11 +138,11 @@ def _ended(log: list[str]) -> bool:
     return any(line.startswith("REPORT ") for line in log)
 
 
-def _failed(log: list[str]) -> IngestionFailedError:
+def _failed(log: list[str], since: datetime) -> IngestionFailedError:
     for line in reversed(log):
         if match := _RAISED.match(line):
-            return IngestionFailedError(match["error"], match["message"], log)
-    return IngestionFailedError("", "The ingest function failed; the event lies in its dead-letter queue.", log)
+            return IngestionFailedError(match["error"], match["message"], log, since)
+    return IngestionFailedError("", "The ingest function failed; the event lies in its dead-letter queue.", log, since)
 
 
 def _outcome(log: list[str]) -> str:

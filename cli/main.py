@@ -7,10 +7,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cli import interrupts
+from botocore.exceptions import HTTPClientError
+
+from cli import account, interrupts
 from cli.errors import FAILURE, INTERRUPTED, USAGE, CommandError, Interrupted
 
-COMMANDS = ("run", "up", "down", "status", "logs", "predict")
+COMMANDS = (
+    *("run", "up", "down", "status"),
+    *("history", "models", "lineage", "approve", "reject", "rollout", "rollback"),
+    *("logs", "predict", "iam", "fault", "build"),
+    *("cost", "teardown"),
+)
 DESCRIPTION = """\
 Treering regrows a machine-learning model every week. This command runs the application - the same files that are
 deployed to AWS - on this machine: in a local cloud that needs no AWS account and no container engine.
@@ -60,6 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandError as error:
         _explain(error, as_json=getattr(given, "json", False))
         return error.exit_code
+    except HTTPClientError as error:
+        gone = CommandError(
+            f"The local cloud does not answer any more: {error}.", hint="`treering up` starts one again."
+        )
+        _explain(gone, as_json=getattr(given, "json", False))
+        return FAILURE
     except Interrupted:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output had enough, as `head` does
@@ -68,9 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _forget_aws() -> None:
-    """Forget the user's own AWS settings: this command and all it starts talk to the local cloud alone."""
+    """Put the user's own AWS settings aside: what this command starts talks to the local cloud alone."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
+        account.SETTINGS[name] = os.environ.pop(name)
 
 
 def _explain(error: CommandError, *, as_json: bool) -> None:

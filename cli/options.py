@@ -24,6 +24,18 @@ def add_state(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_cloud(parser: argparse.ArgumentParser) -> None:
+    """`--state` and `--cloud`, for commands that read from whichever cloud there is."""
+    add_state(parser)
+    parser.add_argument(
+        "--cloud",
+        type=Path,
+        metavar="DIR",
+        help="folder of one cloud, such as one of .treering/runs (default: that of `treering up`, else of a run under "
+        "way, else of the last run)",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup, what: str) -> None:
     """`--json`."""
     parser.add_argument("--json", action="store_true", help=f"print {what} as JSON on stdout; progress goes to stderr")
@@ -50,6 +62,12 @@ def add_deployment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stack-name", default=DEFAULT_NAME, metavar="NAME", help="name of the stack (default: %(default)s)"
     )
+    parser.add_argument(
+        "--containers",
+        action="store_true",
+        help="run functions, jobs and endpoint in real containers, of images that Docker or Podman builds from the "
+        "Dockerfiles",
+    )
 
 
 def settings(options: argparse.Namespace) -> Settings:
@@ -74,4 +92,5 @@ def settings(options: argparse.Namespace) -> Settings:
         stack_name=options.stack_name,
         source=check(options.source) if options.source else None,
         parameters=parameters,
+        containers=options.containers,
     )

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cli import cloud as clouds
-from cli import interrupts, source, stack
+from cli import containers, interrupts, permissions, source, stack
 from cli.cloud import Cloud
 from cli.data_source import READY_FILE
 from cli.display import Board, shown, step
@@ -31,6 +32,7 @@ class Settings:
     stack_name: str
     source: str | None  # none: the one that is there already, else ames
     parameters: Mapping[str, str]
+    containers: bool = False
 
     @property
     def up_folder(self) -> Path:
@@ -76,8 +78,9 @@ def prepare(
     that process.
     """
     cloud = clouds.find(folder)
-    name = settings.source or _kept(folder, cloud) or "ames"
+    name = settings.source or _kept(folder) or "ames"
     fixed = _elsewhere(name, settings.parameters)
+    engine = containers.find(settings.state, board) if settings.containers else None
     started: clouds.Starting | None = None
     try:
         with step(board, "Local cloud") as say:
@@ -97,7 +100,7 @@ def prepare(
                 raise CommandError(f"The local cloud in {folder} has ended. Try again.")
             say(f"{cloud.endpoint}, data from {data.name}, {'started' if started else 'was up'}")
         with step(board, "Deploy") as say:
-            deployed = _deploy(cloud, settings, data, board, say)
+            deployed = _deploy(cloud, settings, data, engine, board, say)
             say(f"stack {deployed.name} {deployed.status}, {len(deployed.resources)} resources")
         Choice(data.name, settings.stack_name).save(folder)
         if data.secret:
@@ -127,8 +130,8 @@ def end(folder: Path) -> list[str]:
     return ended
 
 
-def _kept(folder: Path, cloud: Cloud | None) -> str | None:
-    choice = last_choice(folder) if cloud else None
+def _kept(folder: Path) -> str | None:
+    choice = last_choice(folder)
     return choice.source if choice else None
 
 
@@ -145,15 +148,25 @@ def _elsewhere(name: str, parameters: Mapping[str, str]) -> DataSource | None:
     return source.from_kaggle() if name == "kaggle" else None
 
 
-def _deploy(cloud: Cloud, settings: Settings, data: DataSource, board: Board, say: Callable[[str], None]) -> Stack:
+def _deploy(
+    cloud: Cloud,
+    settings: Settings,
+    data: DataSource,
+    engine: containers.Found | None,
+    board: Board,
+    say: Callable[[str], None],
+) -> Stack:
     """Create or update the stack. Raises CommandError that names the resource at fault."""
     # on an update a parameter that is not given keeps its value, so the way back to Kaggle is given too
     base_url = data.base_url or read_template(settings.template)["Parameters"][BASE_URL]["Default"]
     done: set[str] = set()
+    began = datetime.now(UTC)
 
     def report(progress: Progress) -> None:
         if progress.status.endswith(("_COMPLETE", "BUILT")):
             done.add(progress.resource)
+        if progress.status == "BUILT" and progress.reason and engine is not None:
+            board.note(f"Image {progress.resource}: {progress.reason}")
         say(f"{len(done)} done, {progress.resource} {progress.status}")
 
     try:
@@ -164,11 +177,13 @@ def _deploy(cloud: Cloud, settings: Settings, data: DataSource, board: Board, sa
             stack_name=settings.stack_name,
             parameters={BASE_URL: base_url, **settings.parameters},
             report=report,
+            images=engine.builder(cloud.folder, account_id=cloud.account_id, region=cloud.region) if engine else None,
         )
     except (DeploymentError, TemplateError) as error:
+        hint = f"Change the template or --parameter, and run it again. The local cloud's log: {cloud.log}"
+        lacking = permissions.to_add(permissions.missing_since(cloud, began))
         raise CommandError(
-            f"{settings.template.name} could not be deployed: {error}",
-            hint=f"Change the template or --parameter, and run it again. The local cloud's log: {cloud.log}",
+            f"{settings.template.name} could not be deployed: {error}", hint=f"{hint}\n\n{lacking}".strip()
         ) from error
     if deployment.changed and deployment.without_effect:
         board.note(_without_effect(deployment.without_effect, cloud.folder / "without_effect.txt"))

@@ -2,22 +2,31 @@
 
 from pathlib import Path
 
+from cli import permissions
 from cli.display import shown
 from cli.replay import Replay
 from cli.report import FailureReport, RunReport
 from treering import keys
 from treering.contracts import RegressionMetrics
 
+OUTCOMES = {
+    "deployed": "the new model is in service",
+    "rejected": "the model was rejected by the quality gate, the endpoint is as it was",
+    "not_approved": "a person rejected the model, the endpoint is as it was",
+    "approval_expired": "nobody approved the model in time, the endpoint is as it was",
+}
 TOP_FEATURES = 8
 EXAMPLES = 5
+SHORTEST = 0.05  # seconds of a state that is worth a word
 CAUSE_LENGTH = 1000  # AWS lists every allowed value in some of its messages
 
 
 def run(report: RunReport) -> str:
     """The report of one run."""
     seconds = f" in {report.command_seconds:.1f} s" if report.command_seconds is not None else ""
-    lines = ["", f"Weekly run {report.run_id or report.execution_name} {report.outcome}{seconds}", ""]
-    for section in (_data, _features, _errors, _examples, _endpoint, _seconds, _artefacts):
+    became = f": {OUTCOMES.get(report.model_outcome, report.model_outcome)}" if report.model_outcome else ""
+    lines = ["", f"Weekly run {report.run_id or report.execution_name} {report.outcome}{seconds}{became}", ""]
+    for section in (_data, _features, _errors, _gate, _examples, _endpoint, _seconds, _artefacts):
         lines += section(report)
     return "\n".join(lines)
 
@@ -31,23 +40,30 @@ def failure(report: FailureReport) -> str:
         lines += ["", "Last lines of its log:", *(f"    {line}" for line in report.log)]
     if report.hint:
         lines += ["", f"What to try: {report.hint}"]
+    if report.missing_permissions:
+        denied = [f"    {message}" for one in report.missing_permissions for message in one.messages]
+        lines += ["", "Denied meanwhile:", *denied, "", permissions.to_add(report.missing_permissions)]
     return "\n".join(lines)
 
 
 def replay(found: Replay) -> str:
     """A table of the weeks, and what they come to."""
-    header = f"{'due':<18}{'dataset version':<18}{'':<11}{'rows':>6}{'validation':>12}{'test':>8}{'seconds':>9}"
-    lines = ["", f"{header}  configuration"]
+    header = f"{'due':<18}{'dataset version':<18}{'':<11}{'rows':>6}{'validation':>12}{'test':>8}{'in service':>12}"
+    lines = ["", f"{header}{'seconds':>9}  outcome"]
     for week in found.weeks:
         new = "new" if week.new_version else "unchanged"
         numbers = f"{_number(week.rows, ',d'):>6}{_number(week.validation_rmse_log, '.4f'):>12}"
-        numbers += f"{_number(week.test_rmse_log, '.4f'):>8}{_number(week.seconds, '.1f'):>9}"
+        numbers += f"{_number(week.test_rmse_log, '.4f'):>8}{_number(week.champion_rmse_log, '.4f'):>12}"
+        numbers += f"{_number(week.seconds, '.1f'):>9}"
         version = week.dataset_version or "no execution"
-        line = (
-            f"{week.scheduled_at:%Y-%m-%d %H:%M}  {version:<18}{new:<11}{numbers}  {week.endpoint_config_name or '-'}"
-        )
+        outcome = (week.model_outcome or "-").replace("_", " ")
+        line = f"{week.scheduled_at:%Y-%m-%d %H:%M}  {version:<18}{new:<11}{numbers}  {outcome}"
         lines.append(line)
-    lines += ["", "validation, test: RMSE of the target's logarithm; the test error is the live endpoint's"]
+    lines += [
+        "",
+        "RMSE of the logarithm: on the validation split, on the test split, and there of the model that was in service",
+        "before. Why each week ended as it did: `treering history`",
+    ]
     lines.append(
         f"{_count(len(found.dataset_versions), 'dataset version')}, {_count(len(found.executions), 'execution')}, "
         f"{_count(len(found.endpoints), 'endpoint')} ({', '.join(found.endpoints) or 'none'})"
@@ -84,8 +100,11 @@ def _errors(report: RunReport) -> list[str]:
     rows: list[tuple[str, RegressionMetrics]] = []
     if report.train:
         rows.append(("validation", report.train.validation))
-    if report.test_endpoint:
-        rows.append(("test", report.test_endpoint.test))
+    test = report.evaluate.challenger.test if report.evaluate else None
+    if test := report.test_endpoint.test if report.test_endpoint else test:
+        rows.append(("test", test))
+    if report.evaluate and report.evaluate.champion:
+        rows.append(("in service", report.evaluate.champion.test))
     if not rows:
         return []
     rmse, mae = f"RMSE, {report.unit}", f"MAE, {report.unit}"
@@ -94,6 +113,16 @@ def _errors(report: RunReport) -> list[str]:
         log = "-" if m.rmse_log is None else f"{m.rmse_log:.4f}"
         lines.append(_entry("", f"{name:<12}{log:>12}{m.rmse:>14,.0f}{m.mae:>14,.0f}{m.r2:>8.3f}{m.rows:>8,}"))
     return lines
+
+
+def _gate(report: RunReport) -> list[str]:
+    if not report.evaluate:
+        return []
+    verdict = report.evaluate.verdict
+    lines = ["passed" if verdict.passed else "not passed", *(f"- {reason}" for reason in verdict.reasons)]
+    if report.model_package_arn:
+        lines.append(f"registered as {report.model_package_arn}")
+    return [_entry("" if index else "Gate", line) for index, line in enumerate(lines)]
 
 
 def _examples(report: RunReport) -> list[str]:
@@ -121,7 +150,7 @@ def _endpoint(report: RunReport) -> list[str]:
 
 
 def _seconds(report: RunReport) -> list[str]:
-    states = ", ".join(f"{s.name} {s.seconds:.1f}" for s in report.states if s.seconds is not None)
+    states = ", ".join(f"{s.name} {s.seconds:.1f}" for s in report.states if s.seconds and s.seconds >= SHORTEST)
     return [_entry("Seconds", f"{states}; the execution {report.execution_seconds or 0:.1f}")]
 
 

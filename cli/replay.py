@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from cli import failures, firings, report, weekly_run
 from cli.display import Board, Row
+from cli.executions import Waiting
 from cli.ingestion import IngestionFailedError
 from cli.prepare import Ready
 from cli.stack import weekly_rule
@@ -23,6 +24,9 @@ class Week(BaseModel):
     rows: int | None
     validation_rmse_log: float | None
     test_rmse_log: float | None
+    champion_rmse_log: float | None = None  # of the model in service before, on the same test split
+    model_outcome: str | None = None  # deployed, rejected, …
+    reasons: list[str] = []  # of the quality gate
     seconds: float | None
     execution_arn: str | None
     endpoint_config_name: str | None
@@ -88,14 +92,14 @@ def begin(ready: Ready, count: int) -> list[datetime]:
     return due
 
 
-def run(ready: Ready, board: Board, due: list[datetime]) -> Replay:
-    """Run the weeks until the last, or until one fails."""
+def run(ready: Ready, board: Board, due: list[datetime], *, waiting: Waiting | None = None) -> Replay:
+    """Run the weeks until the last, or until one fails. `waiting` is told of a model that waits for its approval."""
     weeks: list[Week] = []
     failure: report.FailureReport | None = None
     for number, at in enumerate(due, 1):
         row = OneRow(board, f"Week {number}/{len(due)} {at:%Y-%m-%d}")
         try:
-            done = weekly_run.fire(ready.cloud, ready.stack, row, at=at)
+            done = weekly_run.fire(ready.cloud, ready.stack, row, at=at, waiting=waiting)
         except IngestionFailedError as error:
             failure = failures.of_ingestion(ready.cloud, error)
             row.row.status, row.row.says = "failed", str(error)
@@ -139,9 +143,15 @@ def _week(done: weekly_run.Run) -> Week:
     new = bool(found.new_version)
     rows = sum(found.dataset.rows.values()) if found.dataset else None
     validation = found.train.validation.rmse_log if found.train else None
-    test = found.test_endpoint.test.rmse_log if found.test_endpoint else None
+    verdict = found.evaluate.verdict if found.evaluate else None
+    evaluated = found.evaluate.challenger.test if found.evaluate else None
+    tested = found.test_endpoint.test if found.test_endpoint else evaluated
+    test = tested.rmse_log if tested else None
+    champion = found.evaluate.champion.test.rmse_log if found.evaluate and found.evaluate.champion else None
     says = [f"{found.dataset_version} {'new' if new else 'unchanged'}", f"{rows or 0:,} rows"]
-    says += [f"RMSE of log: validation {validation:.4f}, test {test:.4f}"] if validation and test else []
+    against = f" against {champion:.4f} in service" if champion else ""
+    says += [f"RMSE of log: validation {validation:.4f}, test {test:.4f}{against}"] if validation and test else []
+    says += [found.model_outcome.replace("_", " ")] if found.model_outcome else []
     says += [f"{found.failure.state} failed: {found.failure.error}"] if found.failure else []
     return Week(
         scheduled_at=done.scheduled_at,
@@ -150,6 +160,9 @@ def _week(done: weekly_run.Run) -> Week:
         rows=rows,
         validation_rmse_log=validation,
         test_rmse_log=test,
+        champion_rmse_log=champion,
+        model_outcome=found.model_outcome,
+        reasons=list(verdict.reasons) if verdict else [],
         seconds=found.execution_seconds,
         execution_arn=found.execution_arn,
         endpoint_config_name=found.deploy_endpoint.endpoint_config_name if found.deploy_endpoint else None,

@@ -12,10 +12,12 @@ from pydantic import BaseModel, ValidationError
 from cli import history
 from cli.cloud import Cloud
 from cli.errors import CommandError
+from cli.permissions import Missing
 from treering import keys, use_case
 from treering.contracts import (
     DatasetManifest,
     DeployEndpointResult,
+    EvaluateResult,
     ExecutionInput,
     PreprocessResult,
     StepResult,
@@ -46,13 +48,17 @@ class Artefact(BaseModel):
 
 
 class FailureReport(BaseModel):
-    """Why a run failed: where, with which error, why, the last lines of the log, and what to try."""
+    """Why a run failed: where, with which error, why, the last lines of the log, and what to try.
+
+    `missing_permissions` are the statements that roles lacked while it ran, whether or not it failed for them.
+    """
 
     state: str
     error: str
     cause: str
     log: list[str]
     hint: str
+    missing_permissions: list[Missing] = []
 
 
 class RunReport(BaseModel):
@@ -67,6 +73,9 @@ class RunReport(BaseModel):
     dataset: DatasetManifest | None
     preprocess: PreprocessResult | None
     train: TrainResult | None
+    evaluate: EvaluateResult | None = None
+    model_outcome: str | None = None  # deployed, rejected, not_approved, approval_expired; none where it failed before
+    model_package_arn: str | None = None
     deploy_endpoint: DeployEndpointResult | None
     test_endpoint: TestEndpointResult | None
     unit: str  # of the target
@@ -87,7 +96,7 @@ def collect(
     cloud: Cloud, bucket: str, execution_arn: str, execution: history.Execution, *, new_version: bool | None = None
 ) -> RunReport:
     """Read what the run's steps left in the bucket. Raises CommandError where a result is not what it must be."""
-    reader = _Reader(cloud, bucket)
+    reader = Reader(cloud)
     given = ExecutionInput.model_validate(execution.input)
     run_id = history.find([state.output for state in execution.states], "run_id")
     model_uri = history.find([state.output for state in reversed(execution.states)], "model_data_url")
@@ -98,11 +107,13 @@ def collect(
         return reader.contract(kind, f"{prefix}{stage}/{keys.RESULT}") if prefix else None
 
     preprocess = result(PreprocessResult, "preprocess")
+    evaluate = result(EvaluateResult, "evaluate")
     deploy = result(DeployEndpointResult, "deploy_endpoint")
     test = result(TestEndpointResult, "test_endpoint")
     train = reader.metrics(model_uri) if model_uri else None
     stages: list[tuple[str, str, StepResult | None]] = [
         ("preprocessed splits", "preprocess/", preprocess),
+        ("evaluation, a page", "evaluate/report.html", evaluate),
         ("deployment", "deploy_endpoint/", deploy),
     ]
     stages += [("endpoint's test", "test_endpoint/", test)]
@@ -122,13 +133,13 @@ def collect(
         dataset=manifest,
         preprocess=preprocess,
         train=train,
+        evaluate=evaluate,
+        model_outcome=execution.outcome,
+        model_package_arn=history.find([state.output for state in execution.states], "model_package_arn"),
         deploy_endpoint=deploy,
         test_endpoint=test,
         unit=_unit(manifest),
-        states=[
-            StateReport(name=s.name, status=s.status, seconds=s.seconds, retries=s.retries, says=history.says(s))
-            for s in execution.states
-        ],
+        states=states(execution),
         execution_seconds=execution.seconds,
         bucket_path=_local_path(cloud, f"s3://{bucket}/"),
         artefacts=[
@@ -137,14 +148,22 @@ def collect(
     )
 
 
-class _Reader:
-    """Reads objects; what is not there is none."""
+def states(execution: history.Execution) -> list[StateReport]:
+    """How each state went, those of executions that it started included."""
+    return [
+        StateReport(name=s.name, status=s.status, seconds=s.seconds, retries=s.retries, says=history.says(s))
+        for _, s in execution.all_states()
+    ]
 
-    def __init__(self, cloud: Cloud, bucket: str) -> None:
+
+class Reader:
+    """Reads objects of the cloud's buckets; what is not there is none."""
+
+    def __init__(self, cloud: Cloud) -> None:
         self._s3 = cloud.client("s3")
-        self._bucket = bucket
 
     def contract(self, kind: type[_Contract], uri: str) -> _Contract | None:
+        """The object as `kind`. Raises CommandError where it is there and is not one."""
         content = self.content(uri)
         return None if content is None else _validated(kind, content, uri)
 
@@ -161,6 +180,7 @@ class _Reader:
         return None
 
     def content(self, uri: str) -> bytes | None:
+        """All of the object."""
         bucket, key = keys.parse_uri(uri)
         try:
             body: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -171,6 +191,7 @@ class _Reader:
         return body
 
     def exists(self, uri: str) -> bool:
+        """Whether there is an object of that address, or any object below it."""
         bucket, key = keys.parse_uri(uri)
         return bool(self._s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("KeyCount"))
 

@@ -38,7 +38,7 @@ class Stack:
         except KeyError:
             raise CommandError(
                 f"The stack {self.name} has no output {name}; it has: {', '.join(sorted(self.outputs)) or 'none'}.",
-                hint="Does --template name this application's template.yaml?",
+                hint="Does --template name this application's template.yaml? `treering up` updates the deployment.",
             ) from None
 
     @property
@@ -58,8 +58,18 @@ class Stack:
 
     @property
     def endpoint(self) -> str:
-        """Name of the one endpoint."""
+        """Name of the one endpoint in production."""
         return self.output("EndpointName")
+
+    @property
+    def rollout_machine(self) -> str:
+        """ARN of the rollout's state machine."""
+        return self.output("RolloutStateMachineArn")
+
+    @property
+    def model_package_group(self) -> str:
+        """Name of the model registry's group."""
+        return self.output("ModelPackageGroupName")
 
     @property
     def kaggle_secret(self) -> str:

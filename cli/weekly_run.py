@@ -1,24 +1,17 @@
 """One weekly run: the clock reaches the schedule, the rule fires, ingestion starts an execution, its states pass."""
 
-import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import yaml
-from botocore.exceptions import BotoCoreError
-
-from cli import failures, history, logs, report
-from cli.cloud import Cloud, tail
-from cli.display import Board, Row, step
+from cli import approvals, executions, failures, report
+from cli.cloud import Cloud
+from cli.display import Board, step
 from cli.errors import CommandError
 from cli.ingestion import Watch
 from cli.stack import Rule, Stack, weekly_rule
 from local_cloud.schedules import next_due
 from treering import keys, use_case
-
-POLL_SECONDS = 0.2
-MARGIN_SECONDS = 60.0  # after the state machine's own timeout, which ends an execution that hangs
 
 
 @dataclass(frozen=True)
@@ -43,10 +36,19 @@ def next_firing(rule: Rule, after: datetime) -> datetime:
     return due
 
 
-def fire(cloud: Cloud, stack: Stack, board: Board, *, at: datetime | None = None, label: str = "") -> Run:
+def fire(
+    cloud: Cloud,
+    stack: Stack,
+    board: Board,
+    *,
+    at: datetime | None = None,
+    label: str = "",
+    waiting: executions.Waiting | None = None,
+) -> Run:
     """Move the clock to the rule's next instant (or to `at`) and follow what happens to its end.
 
-    `label` tells the rows of one week from those of another. Raises IngestionFailedError.
+    `label` tells the rows of one week from those of another. `waiting` is told the ARN of a model package that waits
+    for its approval; without it, a note says what to type in another terminal. Raises IngestionFailedError.
     """
     rule = weekly_rule(cloud, stack)
     if not rule.enabled:
@@ -64,41 +66,13 @@ def fire(cloud: Cloud, stack: Stack, board: Board, *, at: datetime | None = None
         say(ingested.message)
     if ingested.execution_arn is None:
         return Run(due, ingested.message, None)
-    execution = follow(cloud, stack, ingested.execution_arn, board, label=label)
+    ask = waiting or (lambda package: board.note(approvals.how_to(cloud.folder, package)))
+    execution = executions.follow(cloud, ingested.execution_arn, board, label=label, waiting=ask)
     collected = report.collect(cloud, stack.bucket, ingested.execution_arn, execution)
     collected = collected.model_copy(update={"new_version": collected.dataset_version not in before})
     if execution.status != "succeeded":
         collected = collected.model_copy(update={"failure": failures.of_execution(cloud, execution)})
     return Run(due, ingested.message, collected)
-
-
-def follow(cloud: Cloud, stack: Stack, arn: str, board: Board, *, label: str = "") -> history.Execution:
-    """Show the execution's states as they pass, until it ends. Bounded by the state machine's own timeout."""
-    machines = cloud.client("stepfunctions")
-    deadline = time.monotonic() + _timeout(machines, stack.state_machine) + MARGIN_SECONDS
-    while True:
-        execution = read(cloud, machines, arn)
-        for index, state in enumerate(execution.states):
-            board.show(f"{arn} {index}", _row(cloud, state, label))
-        if execution.status != "running":
-            return execution
-        if time.monotonic() > deadline:
-            raise CommandError(
-                f"The execution {arn} still runs after the state machine's own timeout.",
-                hint=f"The local cloud's log may say why: {cloud.log}",
-            )
-        time.sleep(POLL_SECONDS)
-
-
-def read(cloud: Cloud, machines: Any, arn: str) -> history.Execution:
-    """The execution's history up to now. Raises CommandError where the cloud has ended."""
-    events: list[dict[str, Any]] = []
-    try:
-        for page in machines.get_paginator("get_execution_history").paginate(executionArn=arn):
-            events += page["events"]
-    except BotoCoreError as error:
-        raise CommandError(f"The local cloud does not answer any more: {error}\n{tail(cloud.log)}") from error
-    return history.read(events)
 
 
 def versions(cloud: Cloud, stack: Stack) -> set[str]:
@@ -109,17 +83,6 @@ def versions(cloud: Cloud, stack: Stack) -> set[str]:
     return {key.partition("/")[0] for key in found if key.endswith("/" + keys.MANIFEST)}
 
 
-def _row(cloud: Cloud, state: history.StateRun, label: str) -> Row:
-    status = state.status + (f", retried {state.retries}" if state.retries else "")
-    says = history.says(state)
-    if not says and state.status == "succeeded" and state.job_name and state.log_place:
-        written = logs.lines(cloud, state.log_place)
-        says = logs.readable(written[-1].text) if written else ""
-    seconds = state.seconds
-    started = time.monotonic() - (datetime.now(state.entered.tzinfo) - state.entered).total_seconds()
-    return Row(state.name + label, status, seconds, says, started)
-
-
 def _fired(answer: dict[str, Any], rule: Rule) -> datetime:
     """The instant for which the rule fired, as the clock's answer tells it. Raises CommandError if it did not."""
     times = [firing["time"] for firing in answer["fired"] if firing["rule"] == rule.name]
@@ -128,9 +91,3 @@ def _fired(answer: dict[str, Any], rule: Rule) -> datetime:
             f"The clock moved to {answer['now']}, but the rule {rule.name} ({rule.schedule}) did not fire."
         )
     return datetime.fromisoformat(times[-1])
-
-
-def _timeout(machines: Any, arn: str) -> float:
-    """Seconds after which Step Functions ends an execution: the definition's TimeoutSeconds, a year without."""
-    definition = yaml.safe_load(machines.describe_state_machine(stateMachineArn=arn)["definition"])
-    return float(definition.get("TimeoutSeconds", timedelta(days=365).total_seconds()))

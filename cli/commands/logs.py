@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from cli import history, options, weekly_run
+from cli import executions, history, options, rollouts
 from cli import logs as log_lines
 from cli.application import Application, application
 from cli.errors import UsageError
@@ -52,8 +52,7 @@ def _places(found: Application, of: str | None) -> list[tuple[str, LogPlace]]:
     functions = dict(_functions(found))
     if of is not None and _plain(of) in functions:
         return [(of, functions[_plain(of)])]
-    execution = _last_execution(found)
-    states = [(s.name, s.log_place) for s in execution.states] if execution else []
+    states = [(state.name, state.log_place) for state in _last_states(found)]
     chosen = [(name, place) for name, place in states if place and (of is None or _plain(name) == _plain(of))]
     if of is not None and not chosen:
         known = [name for name, place in states if place]
@@ -74,13 +73,16 @@ def _functions(found: Application) -> Iterator[tuple[str, LogPlace]]:
             yield _plain(alias), place
 
 
-def _last_execution(found: Application) -> history.Execution | None:
+def _last_states(found: Application) -> list[history.StateRun]:
+    """States of the last weekly training, its rollout's included, and of a rollout by hand since."""
     machines = found.cloud.client("stepfunctions")
     listed = machines.list_executions(stateMachineArn=found.stack.state_machine)["executions"]
-    if not listed:
-        return None
-    latest = max(listed, key=lambda execution: execution["startDate"])
-    return weekly_run.read(found.cloud, machines, latest["executionArn"])
+    latest = max(listed, key=lambda execution: execution["startDate"], default=None)
+    arns = [latest["executionArn"]] if latest else []
+    by_hand = [one for one in rollouts.read(found) if one.kind != "weekly"]
+    if by_hand and (latest is None or by_hand[-1].started_at > latest["startDate"]):
+        arns.append(by_hand[-1].execution_arn)
+    return [state for arn in arns for _, state in executions.read(found.cloud, machines, arn).all_states()]
 
 
 def _plain(name: str) -> str:

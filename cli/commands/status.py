@@ -31,8 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(given: argparse.Namespace) -> int:
     """Print the status and return the exit code."""
-    if clouds.find(given.state.resolve() / "cloud") is None:
-        print(json.dumps({"up": False}) if given.json else f"No local cloud is up in {given.state}.")
+    folder = given.state.resolve() / "cloud"
+    if clouds.find(folder) is None:
+        gone = clouds.killed(folder)
+        text = f"{gone}: `treering up` starts it again with all that it had." if gone else ""
+        answer = {"up": False, **({"killed": True} if gone else {})}
+        print(json.dumps(answer) if given.json else text or f"No local cloud is up in {given.state}.")
         return 1
     found = describe(application(given.state))
     print(json.dumps(found, indent=2) if given.json else _text(found))

@@ -6,6 +6,7 @@ import json
 from cli import cloud as clouds
 from cli import options, prepare
 from cli.display import board
+from cli.lock import only_one
 from cli.prepare import Ready
 from cli.stack import weekly_rule
 from cli.weekly_run import next_firing
@@ -13,7 +14,8 @@ from cli.weekly_run import next_firing
 SUMMARY = "start a local cloud that stays, with the weekly rule armed"
 EPILOG = """\
 The cloud answers AWS's API on a port of this machine until `treering down`; what it needs to be talked to is printed.
-A second `treering up` updates the deployment in the cloud that is up.
+A second `treering up` updates the deployment in the cloud that is up; after `treering down`, or after the cloud was
+killed, it starts it again with all that it had.
 
 examples:
   treering up                                    start, deploy, arm the weekly rule
@@ -34,10 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(given: argparse.Namespace) -> int:
     """Start or update the cloud, print how to reach it, and return the exit code."""
     settings = options.settings(given)
-    was_up = clouds.find(settings.up_folder) is not None
-    with board(to_stderr=given.json or given.exports) as shown:
-        if was_up:
+    with only_one(settings.up_folder, "treering up"), board(to_stderr=given.json or given.exports) as shown:
+        if clouds.find(settings.up_folder) is not None:
             shown.note("The local cloud is up already; updating the deployment.")
+        elif gone := clouds.killed(settings.up_folder):
+            shown.note(f"{gone}; starting it again with all that it had.")
         ready = prepare.prepare(settings.up_folder, settings, shown)
     if given.json:
         print(json.dumps(describe(ready), indent=2))

@@ -240,3 +240,57 @@ def test_the_cause_of_a_function_is_its_error_message() -> None:
     assert history.human_cause(cause) == "no such version"
     assert history.human_cause("plain words") == "plain words"
     assert history.human_cause('{"other": 1}') == '{"other": 1}'
+
+
+def nested() -> tuple[Recorder, str]:
+    """An execution that waits for another one."""
+    arn = "arn:aws:states:us-east-1:000000000000:execution:rollout:1"
+    recorder = Recorder()
+    recorder.begin()
+    recorder.enter("Roll Out")
+    recorder.schedule("startExecution.sync:2", {"StateMachineArn": "x"})
+    recorder.add("TaskSubmitted", "taskSubmitted", output=json.dumps({"ExecutionArn": arn}))
+    return recorder, arn
+
+
+def test_states_of_another_execution_stand_below_the_state_that_waits_for_it() -> None:
+    """A reader sees where it is, however deep."""
+    recorder, arn = nested()
+    other = Recorder()
+    other.begin()
+    job(other, "Deploy Endpoint", "deploy-1", {"ExitMessage": "in service"})
+    found = history.with_states(history.read(recorder.events), {arn: history.read(other.events)})
+
+    assert [(depth, state.name) for depth, state in found.all_states()] == [(0, "Roll Out"), (1, "Deploy Endpoint")]
+    assert found.states[0].execution_arn == arn
+
+
+def test_what_failed_in_another_execution_is_the_failed_state() -> None:
+    """Not the state that waited for it, which has no log of its own."""
+    recorder, arn = nested()
+    recorder.fail("States.TaskFailed", {"Error": "States.TaskFailed", "Cause": "rolled back"})
+    recorder.add("ExecutionFailed", "executionFailed", error="States.TaskFailed", cause="rolled back")
+    other = Recorder()
+    other.begin()
+    other.enter("Deploy Endpoint")
+    other.schedule("createProcessingJob.sync", {"ProcessingJobName": "deploy-1"})
+    other.fail("States.TaskFailed", "rolled back")
+    other.add("ExecutionFailed", "executionFailed", error="States.TaskFailed", cause="rolled back")
+    found = history.with_states(history.read(recorder.events), {arn: history.read(other.events)})
+
+    assert found.failed_state is not None
+    assert found.failed_state.name == "Deploy Endpoint"
+    assert found.failed_state.log_place == history.LogPlace("/aws/sagemaker/ProcessingJobs", "deploy-1/")
+
+
+def test_the_outcome_is_the_output_s() -> None:
+    """What became of the model; an execution that has none of it says nothing."""
+    recorder = Recorder()
+    recorder.begin()
+    recorder.enter("Notify Not Deployed")
+    recorder.leave("Notify Not Deployed", {"outcome": {"name": "rejected"}})
+    none = Recorder()
+    none.begin()
+
+    assert history.read(recorder.events).outcome == "rejected"
+    assert history.read(none.events).outcome is None

@@ -30,6 +30,8 @@ def test_every_command_explains_itself_with_examples(command: str, capsys: pytes
         ["run", "--source", "nowhere.zip"],
         ["run", "--weeks", "0"],
         ["run", "--template", "nowhere.yaml"],
+        ["run", "--weeks", "2", "--parameter", "ApprovalRequired=true"],
+        ["lineage", "3", "--run", "20261121-044549-683447d6"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +47,10 @@ def test_wrong_usage_exits_with_2(arguments: list[str], tmp_path: Path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["logs"], ["predict", "-"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["status"], ["logs"], ["predict", "-"], ["approve"], ["reject", "3"], ["rollout", "3"], ["rollback"]],
+)
 def test_without_a_cloud_the_commands_say_what_to_do(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -57,6 +62,18 @@ def test_without_a_cloud_the_commands_say_what_to_do(
     shown = capsys.readouterr()
     assert code == 1
     assert "No local cloud is up" in shown.out + shown.err
+
+
+@pytest.mark.parametrize("command", ["history", "models", "lineage"])
+def test_where_nothing_has_run_the_commands_that_look_back_say_so(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1, and what to do first; nothing is started."""
+    code = main([command, "--state", str(tmp_path)])
+
+    assert code == 1
+    assert "Nothing has run" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_status_without_a_cloud_is_json_for_a_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,6 +60,7 @@ def report(**changes: object) -> RunReport:
             test=metrics(None),
             largest_relative_difference=1e-15,
             latency=Latency(requests=200, p50_ms=3.14, p99_ms=9.87),
+            load=None,
             examples=tuple(ExamplePrediction(key=f"k{i}", predicted=110.0, actual=100.0) for i in range(9)),
         ),
         "unit": "EUR",

@@ -1,0 +1,152 @@
+"""What the deployed application would cost, item by item: from the template, its parameters and a dated price file.
+
+Pure arithmetic: hours times instances times price. A week has 168 hours, a month 730 (8,760 hours / 12, as AWS counts).
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from cli.errors import CommandError
+
+PRICES = Path(__file__).parent / "prices.toml"
+WEEK_HOURS, MONTH_HOURS = 168.0, 730.0
+WEEKS_A_MONTH = MONTH_HOURS / WEEK_HOURS
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that costs money: in a week with its run, and in a month without any run. USD."""
+
+    name: str
+    explained: str
+    week: float
+    idle_month: float
+
+
+@dataclass(frozen=True)
+class Prices:
+    """The price file."""
+
+    as_of: date
+    region: str
+    uncertainty: float
+    instance_hour: Mapping[str, float]
+    month: Mapping[str, float]
+    use: Mapping[str, float]
+    assumed: Mapping[str, float]
+
+    @classmethod
+    def read(cls, path: Path = PRICES) -> "Prices":
+        """Read the file. Raises CommandError that says what is wrong with it."""
+        try:
+            return cls(**tomllib.loads(path.read_text("utf-8")))
+        except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
+            raise CommandError(f"The price file {path} cannot be used: {error}") from error
+
+    def of(self, instance_type: str) -> float:
+        """Price of an hour. Raises CommandError for a type that the file does not know."""
+        try:
+            return self.instance_hour[instance_type]
+        except KeyError:
+            raise CommandError(
+                f"The price file knows no price of {instance_type}; it knows {', '.join(sorted(self.instance_hour))}.",
+                hint=f"Look it up and add it to {PRICES.name}, or give another file with --prices.",
+            ) from None
+
+
+def items(template: Mapping[str, Any], parameters: Mapping[str, str], prices: Prices) -> list[Item]:
+    """All that costs money, the dearest in a week first. `parameters` are complete: defaults and what was given."""
+    found = [*_endpoints(parameters, prices), *_jobs(parameters, prices), *_standing(template, prices)]
+    return sorted(found, key=lambda item: (-item.week, item.name))
+
+
+def _endpoints(parameters: Mapping[str, str], prices: Prices) -> list[Item]:
+    kind, count = parameters["EndpointInstanceType"], int(parameters["EndpointInstanceCount"])
+    hour = prices.of(kind)
+    production = Item(
+        "endpoint",
+        f"{count} {kind} at {hour:g} an hour, always on",
+        hour * count * WEEK_HOURS,
+        hour * count * MONTH_HOURS,
+    )
+    bake = _bake_hours(parameters)
+    green = Item(
+        "blue/green update",
+        f"a second fleet of {count} {kind} for {bake * 60:.0f} minutes",
+        hour * count * bake,
+        0.0,
+    )
+    if parameters["KeepStagingEndpoint"] == "true":
+        staging = Item("staging endpoint", f"1 {kind}, kept", hour * WEEK_HOURS, hour * MONTH_HOURS)
+    else:
+        hours = 2 * prices.assumed["job_minutes"] / 60 + bake + prices.assumed["job_minutes"] / 60
+        staging = Item("staging endpoint", f"1 {kind} for {hours * 60:.0f} minutes, then removed", hour * hours, 0.0)
+    return [production, green, staging]
+
+
+def _bake_hours(parameters: Mapping[str, str]) -> float:
+    """How long two fleets run beside each other: start, waits between steps, wait before the old one ends."""
+    wait = float(parameters["TrafficWaitSeconds"])
+    steps = {"ALL_AT_ONCE": 1, "CANARY": 2}.get(parameters["TrafficShifting"])
+    if steps is None:
+        steps = -(-100 // int(parameters["TrafficStepPercent"]))  # LINEAR
+    return (300 + wait * steps) / 3600
+
+
+def _jobs(parameters: Mapping[str, str], prices: Prices) -> list[Item]:
+    hours = prices.assumed["job_minutes"] / 60
+    kind, train = parameters["ProcessingInstanceType"], parameters["TrainInstanceType"]
+    volume = float(parameters["JobVolumeSizeInGB"]) * prices.use["volume_gigabyte_hour"]
+    names = ("preprocess", "evaluate", "deploy_endpoint twice", "test_endpoint twice")
+    waiting = _bake_hours(parameters)  # deploy_endpoint waits for the update to production
+    processing = 6 * hours + waiting
+    training, what = hours, "train"
+    if parameters["TuneModel"] == "true":
+        training, what = hours + float(parameters["TuneMaxSeconds"]) / 3600, "tune"
+    return [
+        Item(
+            "processing jobs",
+            f"{', '.join(names)} on {kind} at {prices.of(kind):g}, {processing * 60:.0f} minutes in all",
+            processing * (prices.of(kind) + volume),
+            0.0,
+        ),
+        Item(
+            "training job",
+            f"{what} on {train} at {prices.of(train):g}, {training * 60:.0f} minutes",
+            training * (prices.of(train) + volume),
+            0.0,
+        ),
+        Item(
+            "functions, states, logs",
+            "Lambda, Step Functions, CloudWatch Logs of one run",
+            prices.assumed["ingest_seconds"]
+            * float(parameters["IngestMemoryMegabytes"])
+            / 1024
+            * prices.use["lambda_gigabyte_second"]
+            + prices.assumed["transitions"] * prices.use["state_transition"]
+            + prices.assumed["log_megabytes"] / 1024 * prices.use["log_gigabyte"],
+            0.0,
+        ),
+    ]
+
+
+def _standing(template: Mapping[str, Any], prices: Prices) -> list[Item]:
+    kinds = [resource.get("Type") for resource in template["Resources"].values()]
+    alarms, secrets = kinds.count("AWS::CloudWatch::Alarm"), kinds.count("AWS::SecretsManager::Secret")
+    # what half a year of weekly runs leaves, as the default retention keeps it
+    gigabytes = 26 * (prices.assumed["run_megabytes"] + prices.assumed["model_megabytes"]) / 1024
+    stored = gigabytes * prices.month["storage_gigabyte"]
+    months = {
+        "alarms": (f"{alarms} at {prices.month['alarm']:g} a month", alarms * prices.month["alarm"]),
+        "secret": (f"{secrets} at {prices.month['secret']:g} a month", secrets * prices.month["secret"]),
+        "bucket": (f"{gigabytes:.1f} GB, half a year of runs", stored),
+        "images": (
+            f"{prices.assumed['image_gigabytes']:g} GB in ECR",
+            prices.assumed["image_gigabytes"] * prices.month["image_gigabyte"],
+        ),
+    }
+    return [Item(name, explained, month / WEEKS_A_MONTH, month) for name, (explained, month) in months.items()]

@@ -1,0 +1,77 @@
+"""Executions of a state machine: read as states, and shown as the states pass."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import yaml
+from botocore.exceptions import BotoCoreError
+
+from cli import history, logs
+from cli.cloud import Cloud, tail
+from cli.display import Board, Row
+from cli.errors import CommandError
+
+POLL_SECONDS = 0.2
+MARGIN_SECONDS = 60.0  # after the state machine's own timeout, which ends an execution that hangs
+
+Waiting = Callable[[str], None]  # is told the ARN of a model package that waits for its approval
+
+
+def follow(
+    cloud: Cloud, arn: str, board: Board, *, label: str = "", waiting: Waiting | None = None
+) -> history.Execution:
+    """Show the execution's states as they pass, until it ends. Bounded by the state machine's own timeout.
+
+    `waiting` is called once for each model package whose approval it waits for, with the package's ARN.
+    """
+    machines = cloud.client("stepfunctions")
+    machine = machines.describe_execution(executionArn=arn)["stateMachineArn"]
+    deadline = time.monotonic() + _timeout(machines, machine) + MARGIN_SECONDS
+    asked: set[str] = set()
+    while True:
+        execution = read(cloud, machines, arn)
+        for depth, state in execution.all_states():
+            board.show(f"{depth} {state.name} {state.entered}", _row(cloud, state, label, depth))
+            if waiting and state.waits_for and state.waits_for not in asked:
+                asked.add(state.waits_for)
+                waiting(state.waits_for)
+        if execution.status != "running":
+            return execution
+        if time.monotonic() > deadline:
+            raise CommandError(
+                f"The execution {arn} still runs after the state machine's own timeout.",
+                hint=f"The local cloud's log may say why: {cloud.log}",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def read(cloud: Cloud, machines: Any, arn: str) -> history.Execution:
+    """The execution's history up to now. Raises CommandError where the cloud has ended."""
+    events: list[dict[str, Any]] = []
+    try:
+        for page in machines.get_paginator("get_execution_history").paginate(executionArn=arn):
+            events += page["events"]
+    except BotoCoreError as error:
+        raise CommandError(f"The local cloud does not answer any more: {error}\n{tail(cloud.log)}") from error
+    execution = history.read(events)
+    started = [state.execution_arn for state in execution.states if state.execution_arn]
+    return history.with_states(execution, {other: read(cloud, machines, other) for other in started})
+
+
+def _row(cloud: Cloud, state: history.StateRun, label: str, depth: int) -> Row:
+    status = state.status + (f", retried {state.retries}" if state.retries else "")
+    says = history.says(state)
+    if not says and state.status == "succeeded" and state.job_name and state.log_place:
+        written = logs.lines(cloud, state.log_place)
+        says = logs.readable(written[-1].text) if written else ""
+    seconds = state.seconds
+    started = time.monotonic() - (datetime.now(state.entered.tzinfo) - state.entered).total_seconds()
+    return Row("  " * depth + state.name + label, status, seconds, says, started)
+
+
+def _timeout(machines: Any, arn: str) -> float:
+    """Seconds after which Step Functions ends an execution: the definition's TimeoutSeconds, a year without."""
+    definition = yaml.safe_load(machines.describe_state_machine(stateMachineArn=arn)["definition"])
+    return float(definition.get("TimeoutSeconds", timedelta(days=365).total_seconds()))

@@ -1,0 +1,101 @@
+"""What a week and an idle month cost, from the template and a price file."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from cli import costs
+from cli.commands import cost
+from cli.errors import CommandError, UsageError
+
+
+def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command prints."""
+    parser = argparse.ArgumentParser()
+    cost.add_arguments(parser)
+    cost.execute(parser.parse_args(arguments))
+    return capsys.readouterr().out
+
+
+def report(*arguments: str, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, float]]:
+    """Its JSON: item by item."""
+    found = json.loads(run(*arguments, "--json", capsys=capsys))
+    assert found["week"] == pytest.approx(sum(item["week"] for item in found["items"]), abs=0.001)
+    return {item["name"]: item for item in found["items"]} | {"all": found}
+
+
+def test_the_endpoint_is_hours_times_price(capsys: pytest.CaptureFixture[str]) -> None:
+    """168 hours a week, 730 a month; an idle month has no run."""
+    prices = costs.Prices.read()
+    found = report(capsys=capsys)
+
+    assert found["endpoint"]["week"] == pytest.approx(168 * prices.of("ml.t2.medium"))
+    assert found["endpoint"]["idle_month"] == pytest.approx(730 * prices.of("ml.t2.medium"))
+    assert found["processing jobs"]["idle_month"] == found["training job"]["idle_month"] == 0
+
+
+def test_every_parameter_that_costs_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    """Type and number of instances, a staging endpoint that is kept, a search, the kind of traffic shifting."""
+    plain = report(capsys=capsys)
+
+    def changed(name: str, item: str, *more: str) -> float:
+        pairs = [argument for pair in (name, *more) for argument in ("--parameter", pair)]
+        return report(*pairs, capsys=capsys)[item]["week"] - plain[item]["week"]
+
+    assert changed("EndpointInstanceCount=2", "endpoint") == pytest.approx(plain["endpoint"]["week"])
+    assert changed("EndpointInstanceType=ml.m5.large", "endpoint") > 5
+    assert changed("KeepStagingEndpoint=true", "staging endpoint") > 5
+    assert changed("TuneModel=true", "training job", "TuneMaxSeconds=3600") > 0.1
+    assert changed("TrafficShifting=LINEAR", "blue/green update", "TrafficStepPercent=10") > 0.05
+
+
+def test_an_environment_s_parameters_are_those_of_samconfig(capsys: pytest.CaptureFixture[str]) -> None:
+    """Production has two larger instances."""
+    found = report("--environment", "prod", capsys=capsys)
+
+    assert "2 ml.m5.large" in found["endpoint"]["explained"]
+
+
+def test_the_report_names_day_region_and_uncertainty(capsys: pytest.CaptureFixture[str]) -> None:
+    """A price is worth nothing without them."""
+    text = run(capsys=capsys)
+
+    assert "us-east-1 as of 2026-11-21, to within 10%" in text
+    assert "together" in text
+
+
+@pytest.mark.parametrize(
+    "pair", ["Nothing=1", "EndpointInstanceCount=many", "TrafficShifting=SLOWLY", "no equals sign"]
+)
+def test_a_wrong_parameter_is_refused(pair: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what would be right."""
+    with pytest.raises(UsageError, match="expected"):
+        run("--parameter", pair, capsys=capsys)
+
+
+def test_an_unknown_instance_type_says_where_its_price_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Instead of a wrong sum."""
+    with pytest.raises(CommandError, match="knows no price") as error:
+        run("--parameter", "TrainInstanceType=ml.p4d.24xlarge", capsys=capsys)
+
+    assert "prices.toml" in (error.value.hint or "")
+
+
+def test_a_price_file_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Broken, or with a part missing."""
+    (tmp_path / "p.toml").write_text("region = 'x'")
+    with pytest.raises(CommandError, match="cannot be used"):
+        run("--prices", str(tmp_path / "p.toml"), capsys=capsys)
+
+
+def test_every_default_of_the_template_has_a_price() -> None:
+    """The command works before anything is chosen."""
+    from local_cloud.template_file import read_template
+
+    parameters = read_template(costs.PRICES.parents[1] / "template.yaml")["Parameters"]
+    types = [values["Default"] for name, values in parameters.items() if name.endswith("InstanceType")]
+
+    assert types
+    assert all(costs.Prices.read().of(kind) > 0 for kind in types)
