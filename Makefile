@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= us-east-1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint format bench lock clean
+.PHONY: help setup run test test-fast test-containers faults lint format bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -22,7 +22,7 @@ help: ## List the targets
 setup: $(STAMP) ## Make the environment .venv from the lock file
 
 # uv installs the locked packages in seconds; where it cannot (a registry that only pip is set up for), pip does it.
-$(STAMP): $(LOCK)
+$(STAMP): $(LOCK) $(wildcard native/*.* native/*/*.*)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"Treering needs Python 3.11 or later, {sys.executable} is {sys.version.split()[0]}. Name another one: make PYTHON=python3.12 …")'
 	@echo "Installing the locked packages into $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
@@ -31,7 +31,10 @@ $(STAMP): $(LOCK)
 	 [ -n "$$UV_DEFAULT_INDEX" ] && export UV_DEFAULT_INDEX || unset UV_DEFAULT_INDEX; \
 	 $(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes $(LOCK) || { \
 	   echo "uv could not install them; trying pip …"; \
-	   $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $(LOCK); }
+	   $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $(LOCK); } && \
+	 echo "Compiling native/ …" && { \
+	 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --reinstall ./native || \
+	   $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall ./native; }
 	@printf '#!/bin/sh\nexec "%s/python" "%s/cli" "$$@"\n' "$(CURDIR)/$(BIN)" "$(CURDIR)" > $(BIN)/treering
 	@chmod +x $(BIN)/treering
 	@touch $@
@@ -44,6 +47,12 @@ test: $(STAMP) lint ## Run every check and test
 
 test-fast: $(STAMP) ## Run the unit and contract tests only
 	@$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
+
+test-containers: $(STAMP) ## Build the images and run them in real containers  (gets Podman with apt-get where it may)
+	@$(BIN)/python -m tests.containers $(ARGS)
+
+faults: $(STAMP) ## Make everything go wrong that may, and print what came of it  (ARGS="-k NAME --list --json FILE …")
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 lint: $(STAMP) ## Check style, types, template, state machine and workflows
 	@$(BIN)/ruff check .
@@ -71,4 +80,5 @@ lock: $(STAMP) ## Compile the lock files anew
 
 clean: ## Remove the environment, caches and the local cloud's state
 	@[ ! -x $(BIN)/treering ] || $(BIN)/treering down || true
+	@[ ! -d .treering/containers ] || $(PYTHON) -m local_cloud.containers .treering/containers
 	rm -rf $(VENV) .treering .mypy_cache .ruff_cache .pytest_cache .hypothesis .aws-sam

@@ -1,0 +1,77 @@
+"""`treering run --containers`: the weekly run in containers, and what is left of it when it is cut off."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.containers.conftest import ROOT, Place, WeeklyRun
+
+JOBS = ["Preprocess", "Train Random Forest", "Deploy Endpoint", "Test Endpoint"]
+
+
+def starts(place: Place) -> Counter[str]:
+    """How many containers of each image have been started in the last day: digest → number."""
+    until = "--stream=false" if place.engine.name == "podman" else f"--until={time.time():.0f}"
+    listed = place.engine.run(
+        "events", "--since=24h", until, "--filter=event=start", "--filter=type=container", "--format={{json .}}"
+    )
+    return Counter(_image(json.loads(line)).removeprefix("sha256:") for line in listed.splitlines() if line.strip())
+
+
+def _image(event: dict[str, Any]) -> str:
+    """An event's image, as Podman or Docker tells it."""
+    return str(event.get("Image") or event["Actor"]["Attributes"]["image"])
+
+
+def running(place: Place) -> list[str]:
+    """Containers of any local cloud, in any state."""
+    return place.engine.run("ps", "--all", "--quiet", "--filter=label=treering.cloud").split()
+
+
+def test_the_weekly_run_succeeds_in_containers(weekly_run: WeeklyRun, place: Place) -> None:
+    """All states succeed; jobs and endpoint run in containers of the job image, each function in one of its own."""
+    report = weekly_run.report
+    repositories = weekly_run.state / "images" / "repositories"
+    (job_image,) = (path.name for path in (repositories / "jobimageuri" / "digests").iterdir())
+    functions = [
+        next((repositories / f"{name}function" / "digests").iterdir()).name for name in ("ingest", "createrunid")
+    ]
+    started = starts(place)
+    states = {state["name"]: state["status"] for state in report["states"]}
+
+    assert report["outcome"] == "succeeded"
+    assert set(states.values()) == {"succeeded"}
+    assert set(JOBS) <= set(states)
+    assert report["test_endpoint"]["largest_relative_difference"] < 1e-9
+    assert started[job_image] >= len(JOBS) + 1
+    assert all(started[image] >= 1 for image in functions)
+    assert not running(place)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_runs_on_when_the_command_is_ended(weekly_run: WeeklyRun, place: Place, how: signal.Signals) -> None:
+    """Ctrl-C, SIGTERM and SIGKILL in the middle of a run leave no container, whichever job was running."""
+    command = subprocess.Popen(
+        [sys.executable, str(ROOT / "cli"), "run", "--containers", "--state", str(place.state)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    wait_until(lambda: running(place), seconds=300)
+    command.send_signal(how)
+    output, _ = command.communicate(timeout=120)
+    wait_until(lambda: not running(place), seconds=60)
+
+    assert command.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130), output
+    assert not running(place)
+
+
+def wait_until(reached: Any, seconds: float) -> None:
+    """Wait until it is so; a test looks afterwards whether it is."""
+    deadline = time.monotonic() + seconds
+    while not reached() and time.monotonic() < deadline:
+        time.sleep(0.1)

@@ -1,0 +1,199 @@
+"""AWS's services throttle, fail, are slow, or lose an answer."""
+
+from collections.abc import Sequence
+
+from tests.faults.scenario import Scenario
+from tests.faults.scenarios.ingestion import fails as ingestion_fails
+from tests.faults.scenarios.runs import PREPROCESS, TRAIN, Fault, fails, survives
+from tests.faults.stage import Stage
+
+_GROUP = "services"
+_FOR_EVER = 10_000
+
+
+def _error(service: str, action: str, code: str, status: int, times: int = 1, match: str = "") -> Fault:
+    fault = {"kind": "api_error", "service": service, "action": action, "code": code, "status": status, "times": times}
+    return fault | ({"match": match} if match else {})
+
+
+def _lost(service: str, action: str, match: str = "") -> Fault:
+    """The call takes effect, but its answer does not arrive."""
+    fault = {"kind": "api_error", "service": service, "action": action, "after": True}
+    return fault | ({"match": match} if match else {})
+
+
+def _topic_fails(stage: Stage) -> None:
+    """Nobody can be told, neither of the success nor of that."""
+    before = stage.clear(whole=True)
+    bench = stage.bench
+    bench.arm(_error("sns", "Publish", "InternalError", 500, _FOR_EVER))
+    arn = bench.started(bench.fire())
+    ended = bench.ended(arn)
+    stage.struck()
+    stage.require(
+        *(() if (ended.status, ended.error[:4]) == ("FAILED", "SNS.") else (f"it ended {ended}",)),
+        *stage.checker.problems(before),
+    )
+    stage.run_again_alone(before, arn)
+
+
+def _ingests(name: str, fault: str, expected: str, faults: Sequence[Fault]) -> Scenario:
+    def play(stage: Stage) -> None:
+        before = stage.clear(whole=False)
+        stage.bench.arm(*faults)
+        stage.ingestion_succeeds(before)
+        stage.struck()
+
+    return Scenario(name, _GROUP, fault, "Ingest", expected, play, ingestion=True)
+
+
+SCENARIOS = (
+    _ingests(
+        "s3-throttles",
+        "S3 throttles writes (503 SlowDown), then not",
+        "the SDK tries again; one version",
+        [_error("s3", "PutObject", "SlowDown", 503, times=3)],
+    ),
+    _ingests(
+        "s3-503",
+        "S3 answers 503 to reads and writes, then not",
+        "the SDK tries again; one version",
+        [_error("s3", action, "ServiceUnavailable", 503, times=2) for action in ("GetObject", "PutObject")],
+    ),
+    ingestion_fails(
+        "s3-throttles-for-ever",
+        _GROUP,
+        "S3 throttles writes for ever",
+        "TransientError that names the object",
+        lambda stage: stage.bench.arm(_error("s3", "PutObject", "SlowDown", 503, _FOR_EVER, match="raw/")),
+        "SlowDown",
+        "Trying again later may help",
+    ),
+    ingestion_fails(
+        "s3-fails-at-the-manifest",
+        _GROUP,
+        "S3 fails for ever when all is written but the manifest",
+        "TransientError; no reader sees the version",
+        lambda stage: stage.bench.arm(
+            _error("s3", "PutObject", "InternalError", 500, _FOR_EVER, match="manifest.json")
+        ),
+        "manifest.json",
+        "Trying again later may help",
+        one_try=True,
+    ),
+    _ingests(
+        "s3-slow",
+        "S3 takes two seconds for each write",
+        "takes longer, succeeds",
+        [{"kind": "api_delay", "service": "s3", "action": "PutObject", "seconds": 1, "times": 3}],
+    ),
+    _ingests(
+        "s3-answer-lost",
+        "S3 has written, but its answer is lost: splits and manifest",
+        "the SDK asks again and hears that it exists; one version",
+        [_lost("s3", "PutObject", "train.csv"), _lost("s3", "PutObject", "manifest.json")],
+    ),
+    _ingests(
+        "start-execution-answer-lost",
+        "the execution is started, but the answer is lost",
+        "asked again by the same name; one execution",
+        [_lost("states", "StartExecution")],
+    ),
+    ingestion_fails(
+        "start-execution-fails-for-ever",
+        _GROUP,
+        "Step Functions fails for ever",
+        "TransientError; the version is there, the event sent again trains on it",
+        lambda stage: stage.bench.arm(_error("states", "StartExecution", "InternalFailure", 500, _FOR_EVER)),
+        "start the execution",
+        versions=1,
+        one_try=True,
+    ),
+    ingestion_fails(
+        "secrets-manager-fails",
+        _GROUP,
+        "Secrets Manager fails for ever",
+        "TransientError that names the secret",
+        lambda stage: stage.bench.arm(
+            _error("secretsmanager", "GetSecretValue", "InternalServiceError", 500, _FOR_EVER)
+        ),
+        "read the secret",
+        "Trying again later may help",
+        one_try=True,
+    ),
+    survives(
+        "s3-fails-under-a-job",
+        _GROUP,
+        "S3 fails while a job's inputs are copied",
+        PREPROCESS,
+        "the job fails, its second try succeeds",
+        [_error("s3", "GetObject", "InternalError", 500, 6, match="/train.csv")],
+        tries=[PREPROCESS],
+    ),
+    survives(
+        "s3-fails-under-an-upload",
+        _GROUP,
+        "S3 fails while a job's results are stored",
+        TRAIN,
+        "the job fails, its second try succeeds; no half model",
+        [_error("s3", "PutObject", "InternalError", 500, 6, match="model.tar.gz")],
+        tries=[TRAIN],
+    ),
+    survives(
+        "sagemaker-throttles",
+        _GROUP,
+        "SageMaker throttles the creation of jobs",
+        f"{PREPROCESS}, {TRAIN}",
+        "tried again, each under a name of its own",
+        [
+            _error("sagemaker", "CreateProcessingJob", "ThrottlingException", 400),
+            _error("sagemaker", "CreateTrainingJob", "ResourceLimitExceeded", 400),
+        ],
+        tries=[PREPROCESS, TRAIN],
+    ),
+    fails(
+        "sagemaker-fails-for-ever",
+        _GROUP,
+        "SageMaker refuses to create a job",
+        TRAIN,
+        "fails after three tries",
+        [_error("sagemaker", "CreateTrainingJob", "InternalFailure", 500, _FOR_EVER)],
+        "SageMaker.AmazonSageMakerException",
+        "InternalFailure",
+    ),
+    survives(
+        "sagemaker-answer-lost",
+        _GROUP,
+        "a job is created, but the answer is lost",
+        PREPROCESS,
+        "created again under another name; the first one ends by itself",
+        [_lost("sagemaker", "CreateProcessingJob")],
+        tries=[PREPROCESS],
+    ),
+    survives(
+        "lambda-throttles",
+        _GROUP,
+        "Lambda throttles the run-ID function",
+        "Create Run ID",
+        "tried again",
+        [_error("lambda", "Invoke", "TooManyRequestsException", 429)],
+        tries=["Create Run ID"],
+    ),
+    survives(
+        "sns-fails-once",
+        _GROUP,
+        "the topic fails once",
+        "Notify Success",
+        "tried again; people are told once",
+        [_error("sns", "Publish", "InternalError", 500)],
+        tries=["Notify Success"],
+    ),
+    Scenario(
+        "sns-fails-for-ever",
+        _GROUP,
+        "the topic fails for ever",
+        "Notify Success, Notify Failure",
+        "the execution fails with SNS's error, the new model is in service, nobody can be told; run again, it succeeds",
+        _topic_fails,
+    ),
+)
