@@ -92,6 +92,10 @@ class Cloud:
         """Make it that time, also an earlier one; nothing fires."""
         self._call("clock", {"now": to.isoformat(), "fire": False})
 
+    def waiting(self) -> dict[str, Any]:
+        """What waits for an instant of the cloud's time (see `local_cloud.waits`): `next`, and each of `waiting`."""
+        return self._call("waiting")
+
     def permissions(self) -> dict[str, Any]:
         """What each role was granted, what of it was used, and what was denied (see `local_cloud.iam.report`)."""
         return self._call("permissions")

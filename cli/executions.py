@@ -17,14 +17,22 @@ POLL_SECONDS = 0.2
 MARGIN_SECONDS = 60.0  # after the state machine's own timeout, which ends an execution that hangs
 
 Waiting = Callable[[str], None]  # is told the ARN of a model package that waits for its approval
+Meanwhile = Callable[[history.Execution], None]  # is told of the execution so far, again and again while it runs
 
 
 def follow(
-    cloud: Cloud, arn: str, board: Board, *, label: str = "", waiting: Waiting | None = None
+    cloud: Cloud,
+    arn: str,
+    board: Board,
+    *,
+    label: str = "",
+    waiting: Waiting | None = None,
+    meanwhile: Meanwhile | None = None,
 ) -> history.Execution:
     """Show the execution's states as they pass, until it ends. Bounded by the state machine's own timeout.
 
-    `waiting` is called once for each model package whose approval it waits for, with the package's ARN.
+    `waiting` is called once for each model package whose approval it waits for, with the package's ARN; `meanwhile` at
+    each look, with the execution so far.
     """
     machines = cloud.client("stepfunctions")
     machine = machines.describe_execution(executionArn=arn)["stateMachineArn"]
@@ -44,6 +52,8 @@ def follow(
                 f"The execution {arn} still runs after the state machine's own timeout.",
                 hint=f"The local cloud's log may say why: {cloud.log}",
             )
+        if meanwhile:
+            meanwhile(execution)
         time.sleep(POLL_SECONDS)
 
 

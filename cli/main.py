@@ -14,7 +14,7 @@ from cli.errors import FAILURE, INTERRUPTED, USAGE, CommandError, Interrupted
 
 COMMANDS = (
     *("run", "up", "down", "status"),
-    *("history", "models", "lineage", "approve", "reject", "rollout", "rollback"),
+    *("history", "models", "lineage", "approve", "reject", "rollout", "rollback", "experiment", "drill"),
     *("logs", "predict", "iam", "fault", "build"),
     *("cost", "teardown"),
 )

@@ -24,15 +24,25 @@ def add_state(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_cloud(parser: argparse.ArgumentParser) -> None:
-    """`--state` and `--cloud`, for commands that read from whichever cloud there is."""
+def add_cloud(parser: argparse.ArgumentParser, *, last: bool = True) -> None:
+    """`--state` and `--cloud`, for commands that find the cloud themselves; with `last` also one that has ended."""
     add_state(parser)
     parser.add_argument(
         "--cloud",
         type=Path,
         metavar="DIR",
         help="folder of one cloud, such as one of .treering/runs (default: that of `treering up`, else of a run under "
-        "way, else of the last run)",
+        f"way{', else of the last run' if last else ''})",
+    )
+
+
+def add_advance_clock(parser: argparse.ArgumentParser) -> None:
+    """`--advance-clock`."""
+    parser.add_argument(
+        "--advance-clock",
+        action="store_true",
+        help="in the cloud of `treering up`: while the endpoint's update bakes (TrafficWaitSeconds), move the cloud's "
+        "clock on instead of waiting; what else is due by then happens, too",
     )
 
 

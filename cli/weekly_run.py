@@ -44,11 +44,13 @@ def fire(
     at: datetime | None = None,
     label: str = "",
     waiting: executions.Waiting | None = None,
+    meanwhile: executions.Meanwhile | None = None,
 ) -> Run:
     """Move the clock to the rule's next instant (or to `at`) and follow what happens to its end.
 
     `label` tells the rows of one week from those of another. `waiting` is told the ARN of a model package that waits
-    for its approval; without it, a note says what to type in another terminal. Raises IngestionFailedError.
+    for its approval; without it, a note says what to type in another terminal. `meanwhile` is called again and again
+    with the execution so far. Raises IngestionFailedError.
     """
     rule = weekly_rule(cloud, stack)
     if not rule.enabled:
@@ -67,7 +69,7 @@ def fire(
     if ingested.execution_arn is None:
         return Run(due, ingested.message, None)
     ask = waiting or (lambda package: board.note(approvals.how_to(cloud.folder, package)))
-    execution = executions.follow(cloud, ingested.execution_arn, board, label=label, waiting=ask)
+    execution = executions.follow(cloud, ingested.execution_arn, board, label=label, waiting=ask, meanwhile=meanwhile)
     collected = report.collect(cloud, stack.bucket, ingested.execution_arn, execution)
     collected = collected.model_copy(update={"new_version": collected.dataset_version not in before})
     if execution.status != "succeeded":

@@ -1,64 +1,58 @@
-"""CloudWatch alarms: the metrics that AWS services publish about themselves, and the evaluation of alarms.
+"""CloudWatch alarms: their evaluation, and what a change of state brings: actions, an event, composite alarms.
 
-Evaluated are metric alarms with a plain statistic, per period, over the evaluation periods, with the datapoints to
-alarm and the treatment of missing data
-(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html). It stands in for the
-emulator's evaluation, which looks at a metric of every dimension at once. Metrics live on the machine's clock; when the
-cloud's clock is moved forward, what was measured before lies that much further back, so that an alarm of one week is
-over in the next.
+It stands in for the emulator's evaluation, which looks at a metric of every dimension at once, once a minute. Alarms
+here look twice a second, so that a state is seconds old.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from ministack.services import cloudwatch, sqs
+from ministack.services import cloudwatch
 
+from local_cloud.alarm_states import state_of, statistic_of
+from local_cloud.event_targets import put_event
 from local_cloud.iam import AccessDeniedError
 from local_cloud.messages import NoSuchTargetError, check_service_may_publish, scope_of
-
-Point = Mapping[str, Any]  # a datum as the emulator stores it: Timestamp, Value, …
+from local_cloud.metrics import Measurements, points_of, publish_queue_metrics
 
 _logger = logging.getLogger(__name__)
 _TICK_SECONDS = 0.5
 _CLOUDWATCH = "cloudwatch.amazonaws.com"
+_ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 
-_STATISTICS = frozenset({"Sum", "SampleCount", "Minimum", "Maximum", "Average"})
-_PUBLISH_SECONDS = 60  # SQS publishes its metrics every minute
-_COMPARISONS = {
-    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
-    "GreaterThanThreshold": lambda value, threshold: value > threshold,
-    "LessThanThreshold": lambda value, threshold: value < threshold,
-    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
-}
-# Step Functions Developer Guide, "Monitoring Step Functions metrics using Amazon CloudWatch"
-_EXECUTION_METRICS = {
-    "RUNNING": "ExecutionsStarted",
-    "SUCCEEDED": "ExecutionsSucceeded",
-    "FAILED": "ExecutionsFailed",
-    "TIMED_OUT": "ExecutionsTimedOut",
-    "ABORTED": "ExecutionsAborted",
-}
+_changing = threading.Lock()  # a change is one thread's to tell; nothing is told while it is held
+_on_change: list[Callable[[], object]] = []
+_dispatch_actions: Callable[..., object] = cloudwatch._dispatch_alarm_actions
 
 
 class Alarms:
-    """Publishes queues' metrics and evaluates alarms twice a second.
+    """Publishes services' metrics and evaluates alarms twice a second.
 
     ``flush`` brings states and messages to the disk: whoever was told is not told again by the next cloud.
     """
 
-    def __init__(self, flush: Callable[[], object] = lambda: None) -> None:
-        self._flush = flush
+    def __init__(self, measurements: Measurements, flush: Callable[[], object] = lambda: None) -> None:
+        self._measurements, self._flush = measurements, flush
+        self._looking = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
 
-    def install(self) -> None:
-        """Evaluate alarms here wherever the emulator would."""
+    def install(self, changed: Callable[[], object] = lambda: None) -> None:
+        """Evaluate alarms here wherever the emulator would, and act here on every change of state.
+
+        ``changed`` is called at once after each change: a state that is set by hand lasts half a second.
+        """
+        _on_change.append(changed)
         cloudwatch._evaluate_alarm = evaluate
+        cloudwatch._dispatch_alarm_actions = tell
 
     def start(self) -> None:
         """Start evaluating."""
@@ -70,57 +64,89 @@ class Alarms:
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
+    def look(self) -> None:
+        """Publish what was measured, then evaluate every alarm."""
+        with self._looking:
+            self._measurements.publish()
+            publish_queue_metrics()
+            changed = False
+            for (account, region, _name), alarm in list(cloudwatch._alarms._data.items()):
+                with scope_of(account, region):
+                    changed = evaluate(alarm) or changed
+        if changed:
+            self._flush()
+
     def _run(self) -> None:
         while not self._stop.wait(_TICK_SECONDS):
             try:
-                if look():
-                    self._flush()
+                self.look()
             except Exception:  # one broken alarm must not silence the others for good
                 _logger.exception("evaluating alarms failed; trying again in %s s", _TICK_SECONDS)
 
 
-def age(seconds: float) -> None:
-    """Put all that was measured so far that much further back: the cloud's clock has been moved."""
-    for points in list(cloudwatch._metrics._data.values()):
-        for point in points:
-            point["Timestamp"] -= seconds
-
-
-def look() -> bool:
-    """Publish the queues' metrics, then evaluate every alarm; say whether one has changed its state."""
-    _publish_queue_metrics()
-    changed = False
-    for (account, region, _name), alarm in list(cloudwatch._alarms._data.items()):
-        with scope_of(account, region):
-            changed = evaluate(alarm) or changed
-    return changed
-
-
-def publish_execution_metric(state_machine_arn: str, status: str) -> None:
-    """Count an execution that has taken a status, in ``AWS/States``."""
-    metric = _EXECUTION_METRICS.get(status)
-    if metric:
-        cloudwatch.record_metric("AWS/States", metric, 1, "Count", {"StateMachineArn": state_machine_arn})
+def state(name: str) -> str | None:
+    """Return the state of an alarm of the current account and region; None where there is no such alarm."""
+    alarm = cloudwatch._alarms.get(name) or cloudwatch._composite_alarms.get(name)
+    return str(alarm["StateValue"]) if alarm else None
 
 
 def evaluate(alarm: dict[str, Any]) -> bool:
-    """Set an alarm's state from its metric, and perform its actions when the state changes; say whether it did."""
-    if alarm.get("Statistic") not in _STATISTICS or alarm.get("ComparisonOperator") not in _COMPARISONS:
+    """Set an alarm's state from its metric, and act on a change; say whether there was one."""
+    if not alarm.get("MetricName") or not alarm.get("Namespace"):
         return False
-    state, reason = state_of(alarm, _points(alarm), time.time())
-    before = alarm["StateValue"]
-    if state is None or state == before:
-        return False
-    alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
-    cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
-    cloudwatch._dispatch_alarm_actions(_permitted(alarm), before, state, reason)
+    dimensions = cloudwatch._dims_from_list(alarm.get("Dimensions") or [])
+    with _changing:
+        points = points_of(alarm["Namespace"], alarm["MetricName"], dimensions)
+        now, reason = state_of(alarm, points, time.time())
+        before = alarm["StateValue"]
+        if now is None or now == before:
+            return False
+        alarm.update(StateValue=now, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+    cloudwatch._record_history(alarm["AlarmName"], before, now, reason)
+    tell(alarm, before, now, reason)
+    cloudwatch._evaluate_parent_alarms(alarm)
     return True
+
+
+def tell(alarm: dict[str, Any], before: str, now: str, reason: str) -> None:
+    """Perform an alarm's actions for a change of its state, and put the event on the default bus."""
+    for changed in _on_change:
+        changed()
+    _dispatch_actions(_permitted(alarm), before, now, reason)
+    detail = _event(alarm, before, now, reason)
+    try:
+        put_event("aws.cloudwatch", "CloudWatch Alarm State Change", detail, [alarm["AlarmArn"]])
+    except Exception:
+        _logger.exception("the event of alarm %s is lost", alarm["AlarmArn"])
+
+
+def _event(alarm: Mapping[str, Any], before: str, now: str, reason: str) -> dict[str, Any]:
+    """Return the event's detail ("Alarm events and EventBridge" of the CloudWatch User Guide)."""
+    moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "+0000")
+    detail: dict[str, Any] = {
+        "alarmName": alarm["AlarmName"],
+        "configuration": {"description": alarm.get("AlarmDescription") or ""},
+        "previousState": {"value": before},
+        "state": {"value": now, "reason": reason, "timestamp": moment},
+    }
+    if alarm.get("MetricName"):
+        metric = {
+            "namespace": alarm["Namespace"],
+            "name": alarm["MetricName"],
+            "dimensions": {one["Name"]: one["Value"] for one in alarm.get("Dimensions") or []},
+        }
+        period, stat = int(alarm.get("Period", 60)), statistic_of(alarm)
+        of_metric = {"metric": metric, "period": period, "stat": stat}
+        detail["configuration"]["metrics"] = [{"id": str(uuid.uuid4()), "metricStat": of_metric, "returnData": True}]
+        data = {"version": "1.0", "queryDate": moment, "statistic": stat, "period": period}
+        detail["state"]["reasonData"] = json.dumps({**data, "threshold": alarm.get("Threshold")})
+    return detail
 
 
 def _permitted(alarm: Mapping[str, Any]) -> dict[str, Any]:
     """Return the alarm with only those topics as actions whose policy lets CloudWatch publish."""
     permitted = dict(alarm)
-    for kind in ("AlarmActions", "OKActions", "InsufficientDataActions"):
+    for kind in _ACTIONS:
         permitted[kind] = [topic for topic in alarm.get(kind) or [] if _may_publish(topic, alarm["AlarmArn"])]
     return permitted
 
@@ -133,59 +159,3 @@ def _may_publish(topic_arn: str, alarm_arn: str) -> bool:
         _logger.error("alarm %s tells nobody: %s", alarm_arn, refused)
         return False
     return True
-
-
-def state_of(alarm: Mapping[str, Any], points: Sequence[Point], now: float) -> tuple[str | None, str]:
-    """Return the state of an alarm (None: keep it) and its reason, given the metric's points.
-
-    ``now`` and the points' ``Timestamp`` are seconds since the epoch.
-    """
-    periods = int(alarm.get("EvaluationPeriods", 1))
-    needed = int(alarm.get("DatapointsToAlarm") or periods)
-    treatment = alarm.get("TreatMissingData") or "missing"
-    breaching, missing = 0, 0
-    for datapoints in _by_period(points, int(alarm.get("Period", 60)), periods, now):
-        statistics = cloudwatch._calc_stats(datapoints)
-        if not statistics:
-            missing += 1
-        elif _COMPARISONS[alarm["ComparisonOperator"]](statistics[alarm["Statistic"]], alarm["Threshold"]):
-            breaching += 1
-    if missing == periods and treatment in ("missing", "ignore"):
-        if treatment == "ignore":
-            return None, ""
-        return "INSUFFICIENT_DATA", f"Insufficient Data: {missing} datapoints were unknown."
-    if treatment == "breaching":
-        breaching += missing
-    condition = f"{alarm['Statistic']} of {alarm['MetricName']} {alarm['ComparisonOperator']} {alarm['Threshold']}"
-    if breaching >= needed:
-        return "ALARM", f"Threshold Crossed: {breaching} out of the last {periods} datapoints breached: {condition}"
-    return "OK", f"Threshold not crossed: {breaching} out of the last {periods} datapoints breached: {condition}"
-
-
-def _by_period(points: Sequence[Point], period: int, periods: int, now: float) -> Iterator[list[Point]]:
-    for number in range(periods):
-        end = now - number * period
-        yield [point for point in points if end - period < point["Timestamp"] <= end]
-
-
-def _points(alarm: Mapping[str, Any]) -> list[Point]:
-    dimensions = cloudwatch._dims_from_list(alarm.get("Dimensions") or [])
-    return _metric(alarm["Namespace"], alarm["MetricName"], dimensions)
-
-
-def _metric(namespace: str, name: str, dimensions: Mapping[str, str]) -> list[Point]:
-    return list(cloudwatch._metrics.get((namespace, name, cloudwatch._dims_key(dimensions))) or [])
-
-
-def _publish_queue_metrics() -> None:
-    """Publish how many messages each queue holds: every minute, and at once when the number has changed."""
-    metric = ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
-    for (account, region, _url), queue in list(sqs._queues._data.items()):
-        with scope_of(account, region):
-            sqs._refresh_counts(queue)
-            visible = float(queue["attributes"].get("ApproximateNumberOfMessages", 0))
-            dimensions = {"QueueName": queue["name"]}
-            last = _metric(*metric, dimensions)[-1:]
-            fresh = bool(last) and time.time() - last[0]["Timestamp"] < _PUBLISH_SECONDS
-            if not (fresh and last[0]["Value"] == visible):
-                cloudwatch.record_metric(*metric, visible, "Count", dimensions)

@@ -12,21 +12,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from local_cloud import async_invocations, emulator, object_writes
-from local_cloud.alarms import Alarms, age
+from local_cloud.alarms import Alarms
 from local_cloud.async_invocations import AsyncInvocations, Waits
 from local_cloud.clock import Clock
+from local_cloud.container_credentials import ContainerCredentials
 from local_cloud.event_targets import EventTargets
 from local_cloud.faults import FaultPlan
 from local_cloud.front_door import Receive, Scope, Send
 from local_cloud.iam import report
 from local_cloud.iam.guards import Handler, Response
 from local_cloud.iam.install import install as install_iam
+from local_cloud.metrics import Measurements, age
 from local_cloud.once import Once
 from local_cloud.persistence import Persistence
 from local_cloud.schedules import Scheduler
 from local_cloud.seams import CLOUDFORMATION, SeamsBrokenError, check_seams
 from local_cloud.services import Place, Services, late_handler
 from local_cloud.spool import Spool
+from local_cloud.waits import ClockWaits
 
 _logger = logging.getLogger(__name__)
 
@@ -50,15 +53,20 @@ class Assembly:
         object_writes.install(state)
         self._persistence = Persistence(self._app, state)
         self._persistence.load()
-        self._services = Services(Place(endpoint, state, self._flush), faults, retry_seconds)
+        measurements = Measurements(emulator.ACCOUNT_ID, emulator.REGION)
+        self._alarms = Alarms(measurements, self._flush)
+        clock.before_move(self._alarms.look)  # what was measured until then counts as of then
+        clock.on_move(age)
+        self.waits = ClockWaits(clock)
+        self.container_credentials = ContainerCredentials(endpoint)
+        place = Place(endpoint, state, self.waits, measurements, self.container_credentials, self._flush)
+        self._services = Services(place, faults, retry_seconds)
         self._invocations = AsyncInvocations(
             async_invocations.run_function, Waits(error=retry_seconds), faults, self._spool(state, "functions")
         )
         self._targets = EventTargets(
             self._invocations.submit, self._services.start_execution, retry_seconds, self._spool(state, "targets")
         )
-        self._alarms = Alarms(self._flush)
-        clock.on_move(age)
         self._cloudformation = Once(self._make_cloudformation)
         self.scheduler = Scheduler(clock, self._targets.deliver, state / "schedules.json")
         install_iam()
@@ -69,7 +77,7 @@ class Assembly:
         handlers["cloudformation"] = late_handler(self._cloudformation, lambda handler: handler)
         async_invocations.install(self._invocations)
         self._targets.install()
-        self._alarms.install()
+        self._alarms.install(self.waits.look)
 
     async def aws(self, scope: Scope, receive: Receive, send: Send) -> None:
         """AWS's API, as an ASGI application."""

@@ -26,7 +26,12 @@ class Clock:
         self._real_time = real_time
         self._lock = threading.Lock()
         self._offset = self._load()
+        self._before: list[Callable[[], object]] = []
         self._followers: list[Callable[[float], None]] = []
+
+    def before_move(self, last_look: Callable[[], object]) -> None:
+        """Call `last_look` each time the clock is about to be moved forward: what is so now is not missed."""
+        self._before.append(last_look)
 
     def on_move(self, follower: Callable[[float], None]) -> None:
         """Call `follower` with the seconds by which the clock has just been moved forward, each time it is."""
@@ -43,6 +48,9 @@ class Clock:
 
     def move_to(self, instant: datetime) -> None:
         """Move the clock forward to ``instant`` (aware); it runs on from there. Raises ClockMovedBackError."""
+        if instant >= self.now():
+            for last_look in self._before:
+                last_look()
         with self._lock:
             now = self.now()
             if instant < now:

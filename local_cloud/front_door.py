@@ -26,7 +26,8 @@ class BadRequestError(ValueError):
 class Route:
     """One of the cloud's own paths: ``answer`` takes the JSON body, an object, and returns the JSON answer.
 
-    With ``lists`` the body may be a list, too.
+    With ``lists`` the body may be a list, too. A name that ends with ``/*`` stands for all paths of that beginning;
+    ``answer`` takes the rest of the path as ``*``.
     """
 
     method: str
@@ -54,13 +55,16 @@ class FrontDoor:
             await self._aws(scope, receive, _with_request_id(send))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._routes.get((scope["method"], scope["path"]))
+        begin, _, rest = scope["path"].rpartition("/")
+        of_all = self._routes.get((scope["method"], f"{begin}/*"))
+        route = of_all or self._routes.get((scope["method"], scope["path"]))
         if route is None:
             known = ", ".join(f"{method} {path}" for method, path in self._routes)
             await _send_json(send, 404, {"error": f"no such path; there are {known}"})
             return
         try:
-            await _send_json(send, 200, await route.answer(await _read_json(receive, route.lists)))
+            request = await _read_json(receive, route.lists)
+            await _send_json(send, 200, await route.answer({"*": rest} if of_all is not None else request))
         except BadRequestError as problem:
             await _send_json(send, 400, {"error": str(problem)})
 

@@ -91,12 +91,17 @@ SYMBOLS: dict[str, tuple[str, ...]] = {
     "services.cloudwatch": (
         "_alarms",
         "_calc_stats",
+        "_composite_alarms",
         "_dims_from_list",
         "_dims_key",
         "_dispatch_alarm_actions",
         "_evaluate_alarm",
+        "_evaluate_parent_alarms",
+        "_is_percentile_stat",
+        "_metric_bucket",
         "_metrics",
         "_record_history",
+        "_stat_value",
         "record_metric",
     ),
     "services.cloudwatch_logs": (

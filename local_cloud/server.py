@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from local_cloud import durable_files, emulator
+from local_cloud import container_credentials, durable_files, emulator
 from local_cloud.clock import Clock, ClockMovedBackError, from_iso, to_iso
 from local_cloud.faults import FaultPlan
 from local_cloud.faults import control as faults_control
@@ -159,6 +159,12 @@ def _routes(assembly: Any, clock: Clock, endpoint: str) -> list[Route]:
             raise BadRequestError(str(problem)) from None
         return {"now": to_iso(clock.now()), "fired": fired}
 
+    async def waiting(_request: Mapping[str, Any]) -> Mapping[str, Any]:
+        return dict(assembly.waits.as_json())
+
+    async def credentials(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        return dict(assembly.container_credentials.answer(request["*"]))
+
     async def permissions(_request: Mapping[str, Any]) -> Mapping[str, Any]:
         return dict(await asyncio.to_thread(assembly.permissions))
 
@@ -166,6 +172,8 @@ def _routes(assembly: Any, clock: Clock, endpoint: str) -> list[Route]:
         Route("GET", "health", health),
         Route("GET", "clock", tell_time),
         Route("POST", "clock", move),
+        Route("GET", "waiting", waiting),
+        Route("GET", container_credentials.ROUTE, credentials),
         Route("GET", "permissions", permissions),
     ]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import lambda_svc
 
-from local_cloud.alarms import publish_execution_metric
+from local_cloud import alarms
+from local_cloud.container_credentials import ContainerCredentials
 from local_cloud.emulator import ACCOUNT_ID, ADMINISTRATOR, REGION
 from local_cloud.event_targets import put_event
 from local_cloud.faults import FaultPlan
@@ -26,7 +28,9 @@ from local_cloud.iam.guards import Handler, Response, guard_passed_roles, guard_
 from local_cloud.images import ImageNotFoundError, ImageRegistry, ImageSpec
 from local_cloud.job_changes import JobChanges
 from local_cloud.messages import scope_of
+from local_cloud.metrics import Measurements, Metric, publish_execution_metric
 from local_cloud.once import Once
+from local_cloud.waits import ClockWaits
 
 if TYPE_CHECKING:
     from local_cloud.lambda_runtime import LambdaRuntime
@@ -43,10 +47,16 @@ _EVENTS = "events.amazonaws.com"
 
 @dataclass(frozen=True)
 class Place:
-    """Where the local cloud is: its endpoint and its state directory; ``flush`` brings messages and metrics there."""
+    """Where the local cloud is: its endpoint, state directory, clock, metrics and addresses of credentials.
+
+    ``flush`` brings messages and metrics to the state directory.
+    """
 
     endpoint: str
     state: Path
+    waits: ClockWaits
+    measurements: Measurements
+    container_credentials: ContainerCredentials
     flush: Callable[[], object] = lambda: None
 
 
@@ -117,6 +127,16 @@ class Services:
                 return str(denied)
             return None
 
+        def alarm_state(name: str) -> str | None:
+            with scope_of(ACCOUNT_ID, REGION):
+                return alarms.state(name)
+
+        def measure(measurements: Iterable[tuple[str, str, tuple[tuple[str, str], ...], float]]) -> None:
+            self._place.measurements.add(
+                (Metric("AWS/SageMaker", name, unit, dimensions), value)
+                for name, unit, dimensions, value in measurements
+            )
+
         environment = sagemaker.SageMakerEnvironment(
             endpoint_url=lambda: self._place.endpoint,
             credentials_for_role=credentials,
@@ -126,6 +146,10 @@ class Services:
             region=REGION,
             account_id=ACCOUNT_ID,
             faults=self._faults,
+            credentials_variables=self._place.container_credentials.offer,
+            alarm_state=alarm_state,
+            measure=measure,
+            waits=self._place.waits,
         )
         service = sagemaker.SageMakerService(environment)
         service.on_state_change(self._job_changes.note)
@@ -175,7 +199,6 @@ class Services:
         service.resume()
         return service
 
-
     def _put_execution_event(
         self, source: str, detail_type: str, detail: Mapping[str, Any], resources: Sequence[str]
     ) -> None:
@@ -207,6 +230,7 @@ _STATE_CHANGES = {
     "ProcessingJob": ("SageMaker Processing Job State Change", "ProcessingJobArn"),
     "TrainingJob": ("SageMaker Training Job State Change", "TrainingJobArn"),
     "Endpoint": ("SageMaker Endpoint State Change", "EndpointArn"),
+    "EndpointDeployment": ("SageMaker Endpoint Deployment State Change", "EndpointArn"),
     "ModelPackage": ("SageMaker Model Package State Change", "ModelPackageArn"),
 }
 
@@ -217,6 +241,8 @@ def _put_state_change(kind: str, description: Mapping[str, Any]) -> None:
         return
     detail_type, arn_field = _STATE_CHANGES[kind]
     detail = json.loads(json.dumps(description, default=_milliseconds))
+    if kind.startswith("Endpoint"):  # InService in answers, IN_SERVICE in events, by the examples there
+        detail["EndpointStatus"] = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", detail["EndpointStatus"]).upper()
     with scope_of(ACCOUNT_ID, REGION):
         put_event("aws.sagemaker", detail_type, detail, [description[arn_field]])
 

@@ -41,7 +41,9 @@ class Compile(build_ext):
         with tempfile.TemporaryDirectory() as cache:
             compiler = [sys.executable, "-m", "ziglang", "cc"]
             environ = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
-            subprocess.run([*compiler, *FLAGS, *ext.sources, "-o", str(library), "-lm"], check=True, env=environ)
+            subprocess.run(
+                [*compiler, *FLAGS, *ext.sources, "-o", str(library), "-lm", "-lpthread"], check=True, env=environ
+            )
 
     def get_ext_filename(self, fullname: str) -> str:
         """The same name for every Python, as the library is."""

@@ -221,6 +221,7 @@ class DeployEndpointResult(StepResult):
     model_data_url: S3Uri
     removed: tuple[str, ...]  # old models and endpoint configurations, beyond those that are kept
     action: str  # created, updated, recreated (was Failed), unchanged
+    ended_experiment: str | None = None  # its endpoint configuration; the champion that it compared with is gone
     seconds: float
 
 

@@ -17,6 +17,7 @@ Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 Stage = Literal["preprocess", "train", "evaluate", "deploy_endpoint", "test_endpoint"]
+CAPTURES = "captures/"  # prefix of what SageMaker writes of an endpoint's requests and answers
 MANIFEST = "manifest.json"
 RESULT = "result.json"
 

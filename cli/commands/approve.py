@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--comment", default="", metavar="TEXT", help="kept in the model registry, shown to people")
     options.add_json(parser, "the decision and what comes of it")
-    options.add_cloud(parser)
+    options.add_cloud(parser, last=False)
 
 
 def execute(given: argparse.Namespace) -> int:

@@ -85,6 +85,8 @@ def _text(answer: Mapping[str, Any]) -> str:
 
 def _line(fault: Mapping[str, Any]) -> str:
     counted = {"id", "kind", "times", "hits", "left"}
-    fields = ", ".join(f"{name} {json.dumps(value)}" for name, value in fault.items() if name not in counted and value)
+    told = {name: value for name, value in fault.items() if name not in counted and value}
+    told = {name: value for name, value in told.items() if name == "name" or value != "*"}  # of any configuration, …
+    fields = ", ".join(f"{name} {json.dumps(value)}" for name, value in told.items())
     times = "for ever" if fault["times"] is None else f"{fault['left']} of {fault['times']} left"
     return f"{fault['id']:>3} {fault['kind']:<14} {fields}; struck {fault['hits']} times, {times}"

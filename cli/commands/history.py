@@ -48,7 +48,7 @@ def text(found: Story) -> str:
     """The story for a person: a line for each entry, and below it why it did not go well, if it did not."""
     if not found.entries:
         return "Nothing has been trained yet: `treering run` fires the weekly rule."
-    lines = [f"{'due':<12}{'data':<10}{'':<5}{'rows':>7}{'error':>9}{'in service':>12}  {'outcome':<20}in service then"]
+    lines = [f"{'due':<12}{'data':<10}{'':<5}{'rows':>7}{'error':>9}{'in service':>12}  {'outcome':<20}endpoint serves"]
     serving: int | None = None
     for entry in found.entries:
         lines.append(_line(entry, serving))
@@ -69,7 +69,7 @@ def _line(entry: Entry, serving: int | None) -> str:
     if entry.kind != "weekly":
         outcome = f"{entry.kind} to {entry.version}" + (f" {outcome}" if outcome != "deployed" else "")
     now = entry.into_service
-    after = f"version {now} (new)" if now else f"version {serving}" if serving else "none"
+    after = f"now version {now}" if now else f"version {serving}" if serving else "none"
     data = (entry.dataset_version or "")[:8]
     return f"{due:<12}{data:<10}{new:<5}{rows:>7}{error:>9}{champion:>12}  {outcome:<20}{after}"
 

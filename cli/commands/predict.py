@@ -8,14 +8,17 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from cli import options
+from cli import experiments, options
 from cli.application import Application, application
 from cli.errors import CommandError
 from cli.rows import Rows, parse
 from treering import use_case
+from treering.steps.assignment import variant_for
 
 SUMMARY = "ask the live endpoint for predictions of the rows in a CSV file"
 EPILOG = """\
+With --caller, while an experiment is on, the same caller is always answered by the same variant.
+
 The file has a header with the competition's columns, as its test.csv has; a key column comes back with the predictions.
 Needs `treering up` and a finished `treering run`.
 
@@ -23,12 +26,16 @@ examples:
   treering predict test.csv > predictions.csv
   head -3 test.csv | treering predict -
   treering predict test.csv --json
+  treering predict test.csv --caller customer-17
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("file", metavar="FILE.csv|-", help="rows to predict; - reads them from stdin")
+    parser.add_argument(
+        "--caller", metavar="KEY", help="who asks; in an A/B test, decides which variant answers, always the same"
+    )
     options.add_json(parser, "the predictions")
     options.add_state(parser)
 
@@ -41,7 +48,7 @@ def execute(given: argparse.Namespace) -> int:
     case = use_case.load(found.stack.use_case)
     rows = parse(text, name, case)
     keys = rows.column(case.columns.key)
-    predictions = predict(found, rows)
+    predictions = predict(found, rows, given.caller)
     if given.json:
         content = [
             ({case.columns.key: keys[index]} if keys else {}) | {case.target.column: value}
@@ -56,14 +63,21 @@ def execute(given: argparse.Namespace) -> int:
     return 0
 
 
-def predict(found: Application, rows: Rows) -> list[float]:
+def predict(found: Application, rows: Rows, caller: str | None = None) -> list[float]:
     """One prediction a row, in order. Raises CommandError with the endpoint's own words where it refuses."""
     client = found.cloud.client("sagemaker-runtime")
+    target = {}
+    if caller is not None and len(weights := experiments.weights(found)) > 1:
+        target["TargetVariant"] = variant_for(caller, weights)
     predictions: list[float] = []
     for count, body in rows.chunks():
         try:
             answer = client.invoke_endpoint(
-                EndpointName=found.stack.endpoint, ContentType="text/csv", Accept="text/csv", Body=body.encode()
+                EndpointName=found.stack.endpoint,
+                ContentType="text/csv",
+                Accept="text/csv",
+                Body=body.encode(),
+                **target,
             )
         except ClientError as error:
             raise _refused(error, found.stack.endpoint) from error

@@ -21,6 +21,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
+    options.add_advance_clock(parser)
     options.add_json(parser, "the report")
     options.add_state(parser)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from cli import executions, options, registry, render, rollout_report, rollouts
 from cli.application import Application, application
+from cli.bakes import Bakes
 from cli.display import board, step
 from cli.errors import FAILURE, CommandError, Interrupted
 from cli.registry import APPROVED, ModelVersion
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "version", metavar="VERSION", help="number of a version, ID of the run that made it, or its ARN"
     )
+    options.add_advance_clock(parser)
     options.add_json(parser, "the report")
     options.add_state(parser)
 
@@ -53,7 +55,8 @@ def roll_out(given: argparse.Namespace, found: Application, version: ModelVersio
             with step(shown, kind.capitalize()) as say:
                 arn = rollouts.start(found, version, kind, datetime.now(UTC))
                 say(f"version {version.version} of run {version.run_id}: {arn.rpartition(':')[2]}")
-            execution = executions.follow(found.cloud, arn, shown)
+            bakes = Bakes(found.cloud, shown, advance=given.advance_clock)
+            execution = executions.follow(found.cloud, arn, shown, meanwhile=bakes.pass_on)
         done = rollout_report.collect(found, kind, arn, execution, version, before)
     except Interrupted:
         sys.stderr.write(f"Interrupted. The {kind} goes on in the cloud; `treering history` shows how it ends.\n")

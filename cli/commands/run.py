@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli import approvals, failures, interrupts, options, prepare, render, replay, story, weekly_run
 from cli import cloud as clouds
 from cli.application import Application
+from cli.bakes import Bakes
 from cli.display import Board, board
 from cli.errors import FAILURE, CommandError, Interrupted, UsageError
 from cli.ingestion import IngestionFailedError
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="approve each model that waits for it, in the model registry, as a person would",
     )
+    options.add_advance_clock(parser)
     options.add_json(parser, "the report")
     options.add_state(parser)
 
@@ -90,7 +92,8 @@ def execute(given: argparse.Namespace) -> int:
                 if given.weeks is not None:
                     outcome = _weeks(ready, shown, given.weeks, approve=given.approve)
                 else:
-                    outcome = _one(ready, shown, started, approve=given.approve)
+                    bakes = Bakes(ready.cloud, shown, advance=live is None or given.advance_clock)
+                    outcome = _one(ready, shown, started, bakes, approve=given.approve)
             outcome.show(as_json=given.json)
     except Interrupted:
         what = "The execution goes on in the cloud of `treering up`; `treering status` shows it."
@@ -117,10 +120,10 @@ class _Outcome:
             print(self.text, file=sys.stderr if as_json else sys.stdout)
 
 
-def _one(ready: prepare.Ready, shown: Board, started: float, *, approve: bool) -> _Outcome:
+def _one(ready: prepare.Ready, shown: Board, started: float, bakes: Bakes, *, approve: bool) -> _Outcome:
     waiting = approvals.approver(ready.cloud, shown) if approve else None
     try:
-        done = weekly_run.fire(ready.cloud, ready.stack, shown, waiting=waiting)
+        done = weekly_run.fire(ready.cloud, ready.stack, shown, waiting=waiting, meanwhile=bakes.pass_on)
     except IngestionFailedError as error:
         failure = failures.of_ingestion(ready.cloud, error)
         value = {"outcome": "failed", "failure": failure.model_dump(mode="json")}

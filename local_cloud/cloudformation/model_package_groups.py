@@ -36,7 +36,9 @@ def model_package_group_handlers(service: Callable[[], SageMaker]) -> Handlers:
         return arn, {"ModelPackageGroupArn": arn, "ModelPackageGroupStatus": "Completed"}
 
     def update(physical_id: str, old: Properties, new: Properties, stack_name: str) -> Provisioned:
-        if any(old.get(member) != new.get(member) for member in ("ModelPackageGroupName", "ModelPackageGroupDescription")):
+        if any(
+            old.get(member) != new.get(member) for member in ("ModelPackageGroupName", "ModelPackageGroupDescription")
+        ):
             return create("", new, stack_name)  # "Update requires: Replacement"
         keys = [tag["Key"] for tag in old.get("Tags") or []]
         if keys:

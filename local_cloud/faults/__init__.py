@@ -32,9 +32,10 @@ deliver_twice   ``name`` of the function ("*"), ``seconds`` (0). An asynchronous
                 moment or so much apart, with one request ID.
 capacity        ``name`` of the job or endpoint ("*"), ``target`` ("job" or "endpoint", both if left out). A job fails
                 with SageMaker's CapacityError before anything starts; an endpoint's creation or update fails.
-kill            ``target`` ("function", "job", "endpoint"), ``name`` ("*"), ``when`` ("start"). SIGKILL to all processes
-                of the container. A job fails with exit code 137, a function with Runtime.ExitError, an endpoint's
-                container is started again, or fails its deployment where it was not healthy yet.
+kill            ``target`` ("function", "job", "endpoint"), ``name`` ("*"), ``when`` ("start"), and for an endpoint
+                ``config``, ``variant`` ("*"). SIGKILL to all processes of the container. A job fails with exit code
+                137, a function with Runtime.ExitError, an endpoint's container is started again, or fails its
+                deployment where it was not healthy yet.
 instance_lost   ``name`` of the job ("*"), ``when`` ("start"). As ``kill``, but the job fails with SageMaker's
                 InternalServerError, and nothing of it is uploaded.
 memory          ``megabytes``, ``target`` ("job" or "function", default "job"), ``name`` ("*"). What needs more is
@@ -43,15 +44,19 @@ memory          ``megabytes``, ``target`` ("job" or "function", default "job"), 
 volume          ``megabytes``, ``target`` ("job" or "function", default "job"), ``name`` ("*"). ``/opt/ml`` of the job,
                 ``/tmp`` of the function, holds that much: writing more fails with ENOSPC, and a job whose inputs are
                 larger fails before it starts. Counts runs with that limit. Not where a container engine runs them.
-ping            ``name`` of the endpoint ("*"), ``status`` (503, or "stall": no answer in time), ``during`` ("start": of
-                a container that is to get into service; "service": of one that is), ``give_up_seconds`` (AWS's: 8
-                minutes). So many health checks (``times``) fail, whatever the container answers; a deployment that
-                meets one gives up after ``give_up_seconds`` without a healthy answer, a container in service is
-                started again.
-answer          ``name`` of the endpoint ("*"), ``status`` (200), ``body``, ``content_type``, ``seconds`` (0). An
-                invocation gets this answer, so much later, and the container is not asked; with ``seconds`` alone the
-                container's own answer comes later. From 60 seconds on SageMaker's time is over.
+ping            ``name`` of the endpoint ("*"), ``config``, ``variant`` ("*"), ``status`` (503, or "stall": no answer in
+                time), ``during`` ("start": of a container that is to get into service; "service": of one that is),
+                ``give_up_seconds`` (AWS's: 8 minutes). So many health checks (``times``) fail, whatever the container
+                answers; a deployment that meets one gives up after ``give_up_seconds`` without a healthy answer, a
+                container in service is started again.
+answer          ``name`` of the endpoint ("*"), ``config``, ``variant`` ("*"), ``status`` (200), ``body``,
+                ``content_type``, ``seconds`` (0). An invocation gets this answer, so much later, and the container is
+                not asked; with ``seconds`` alone the container's own answer comes later. From 60 seconds on SageMaker's
+                time is over.
 ==============  =======================================================================================================
+
+``config`` and ``variant`` are patterns, too: of the endpoint configuration and the variant whose containers are meant,
+so that in an update only the new model is slow, or only the challenger of a test crashes.
 
 ``when`` is "start" (the program runs), "end" (it has ended by itself; its outputs are not uploaded, its answer is not
 given yet; not for an endpoint), {"after_seconds": 1.5} or {"when_log_says": "text"}, of what the program itself writes.

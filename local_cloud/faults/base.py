@@ -51,9 +51,27 @@ class NamedFault(Fault):
         super().__post_init__()
         check_text(self, "name")
 
-    def fits(self, target: str, name: str) -> bool:  # noqa: ARG002  kinds that have a target look at it
-        """Whether it is about this function, job or endpoint."""
+    def fits(self, target: str, name: str, **where: str) -> bool:  # noqa: ARG002  kinds that have these look at them
+        """Whether it is about this function, job or endpoint; ``where`` says more of its place (see ServerFault)."""
         return fnmatchcase(name, self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerFault(NamedFault):
+    """A fault of an endpoint's containers: those of one endpoint configuration or variant, or all."""
+
+    config: str = "*"
+    variant: str = "*"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_text(self, "config", "variant")
+
+    def fits(self, target: str, name: str, **where: str) -> bool:
+        """Whether it is about this container of the endpoint."""
+        places = {"config": self.config, "variant": self.variant}
+        fitting = all(fnmatchcase(where.get(place, ""), pattern) for place, pattern in places.items())
+        return fitting and super().fits(target, name, **where)
 
 
 @dataclass(frozen=True, kw_only=True)

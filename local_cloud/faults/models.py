@@ -15,6 +15,7 @@ from local_cloud.faults.base import (
     FaultRefusedError,
     Moment,
     NamedFault,
+    ServerFault,
     check_number,
     check_target,
     check_text,
@@ -85,13 +86,13 @@ class Capacity(NamedFault):
         if self.target is not None:
             check_target(self, JOB, ENDPOINT)
 
-    def fits(self, target: str, name: str) -> bool:
+    def fits(self, target: str, name: str, **where: str) -> bool:
         """Whether it is about this job or endpoint."""
-        return self.target in (None, target) and super().fits(target, name)
+        return self.target in (None, target) and super().fits(target, name, **where)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kill(NamedFault):
+class Kill(ServerFault):
     """SIGKILL to the processes of a container."""
 
     kind = "kill"
@@ -101,6 +102,10 @@ class Kill(NamedFault):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_target(self, FUNCTION, JOB, ENDPOINT)
+        if self.target != ENDPOINT and (self.config, self.variant) != ("*", "*"):
+            raise FaultRefusedError(
+                f"kill: config and variant are for the target endpoint: leave them out for a {self.target}"
+            )
         if self.moment.at == "end" and self.target == ENDPOINT:
             raise FaultRefusedError("kill: an endpoint does not end by itself: give another when than end")
 
@@ -109,9 +114,9 @@ class Kill(NamedFault):
         """When it strikes."""
         return moment_of(self, self.when)
 
-    def fits(self, target: str, name: str) -> bool:
-        """Whether it is about this function, job or endpoint."""
-        return self.target == target and super().fits(target, name)
+    def fits(self, target: str, name: str, **where: str) -> bool:
+        """Whether it is about this function, job or container of an endpoint."""
+        return self.target == target and super().fits(target, name, **where)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +135,9 @@ class InstanceLost(NamedFault):
         """When it strikes."""
         return moment_of(self, self.when)
 
-    def fits(self, target: str, name: str) -> bool:
+    def fits(self, target: str, name: str, **where: str) -> bool:
         """Whether it is about this job."""
-        return target == JOB and super().fits(target, name)
+        return target == JOB and super().fits(target, name, **where)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,9 +152,9 @@ class _Size(NamedFault):
         check_target(self, JOB, FUNCTION)
         check_number(self, "megabytes", 1, whole=True)
 
-    def fits(self, target: str, name: str) -> bool:
+    def fits(self, target: str, name: str, **where: str) -> bool:
         """Whether it is about this job or function."""
-        return self.target == target and super().fits(target, name)
+        return self.target == target and super().fits(target, name, **where)
 
 
 class Memory(_Size):
@@ -165,7 +170,7 @@ class Volume(_Size):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ping(NamedFault):
+class Ping(ServerFault):
     """A health check of an endpoint's container fails: of one that is to get into service, or is in service."""
 
     kind = "ping"
@@ -184,7 +189,7 @@ class Ping(NamedFault):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer(NamedFault):
+class Answer(ServerFault):
     """An invocation of an endpoint is answered without its container, or late."""
 
     kind = "answer"

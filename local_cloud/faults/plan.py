@@ -76,9 +76,11 @@ class FaultPlan:
         """The armed faults of a kind that fit, the oldest first; none of them counts as having struck."""
         return [armed for armed in self._armed if isinstance(armed.fault, kind) and fits(armed.fault)]
 
-    def may_strike(self, kind: type[SomeNamedFault], target: str, name: str) -> list[Armed[SomeNamedFault]]:
+    def may_strike(
+        self, kind: type[SomeNamedFault], target: str, name: str, **where: str
+    ) -> list[Armed[SomeNamedFault]]:
         """The armed faults of a kind about a function, job or endpoint, the oldest first."""
-        return self.matching(kind, lambda fault: fault.fits(target, name)) if self._armed else []
+        return self.matching(kind, lambda fault: fault.fits(target, name, **where)) if self._armed else []
 
     def use(self, armed: Armed[Any]) -> bool:
         """Let a fault strike once; False if it has been disarmed or used up meanwhile."""
@@ -95,12 +97,12 @@ class FaultPlan:
         """The oldest fault of a kind that fits, which strikes now."""
         return next((armed.fault for armed in self.matching(kind, fits) if self.use(armed)), None)
 
-    def take(self, kind: type[SomeNamedFault], target: str, name: str) -> SomeNamedFault | None:
+    def take(self, kind: type[SomeNamedFault], target: str, name: str, **where: str) -> SomeNamedFault | None:
         """The oldest fault of a kind about this function, job or endpoint, which strikes now."""
-        return self.take_where(kind, lambda fault: fault.fits(target, name)) if self._armed else None
+        return self.take_where(kind, lambda fault: fault.fits(target, name, **where)) if self._armed else None
 
-    def take_ping(self, endpoint: str, during: str) -> Ping | None:
+    def take_ping(self, endpoint: str, during: str, **where: str) -> Ping | None:
         """The oldest fault of health checks of an endpoint at that time, which strikes now."""
         if not self._armed:
             return None
-        return self.take_where(Ping, lambda fault: fault.during == during and fault.fits(ENDPOINT, endpoint))
+        return self.take_where(Ping, lambda fault: fault.during == during and fault.fits(ENDPOINT, endpoint, **where))

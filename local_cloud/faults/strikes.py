@@ -41,12 +41,12 @@ class Strikes:
     text.
     """
 
-    def __init__(self, plan: FaultPlan, target: str, name: str) -> None:
+    def __init__(self, plan: FaultPlan, target: str, name: str, **where: str) -> None:
         self._plan, self._what = plan, f"{target} {name}"
         self._waiting: list[Armed[Any]] = []
         if plan:
-            self._waiting += plan.may_strike(Kill, target, name)
-            self._waiting += plan.may_strike(InstanceLost, target, name)
+            self._waiting += plan.may_strike(Kill, target, name, **where)
+            self._waiting += plan.may_strike(InstanceLost, target, name, **where)
             self._waiting.sort(key=lambda armed: armed.number)
         self.struck: Kill | InstanceLost | None = None
 

@@ -91,15 +91,26 @@ def permissions(region: str, account: str, path: str, headers: Mapping[str, str]
     if tags and operation.startswith("Create"):
         # "To add tags to a resource when you create it": the caller needs sagemaker:AddTags, too
         needed.append(Permission("sagemaker:AddTags", resource, {**tags, "sagemaker:TaggingAction": operation}))
-    if (
-        operation == "CreateModelPackage"
-    ):  # checked on the group and on the version that it makes, whose number is not known
+    if operation == "CreateModelPackage":  # checked on the group, and on the version, whose number is not known yet
         group = str(request.get("ModelPackageGroupName", "*")).rpartition("/")[2]
         needed.append(Permission(action, arn("model-package", f"{group}/*"), tags))
+    for alarm in _alarms(request):
+        needed.append(Permission("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{region}:{account}:alarm:{alarm}"))
     role = request.get(_ROLES.get(operation, ""))
     if isinstance(role, str) and role:
         needed.append(Permission("iam:PassRole", role, {"iam:PassedToService": "sagemaker.amazonaws.com"}))
     return needed
+
+
+def _alarms(request: Mapping[str, Any]) -> list[str]:
+    """Return the alarms that may roll an endpoint back: "Ensure that your IAM execution role has permission".
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html, read as the caller's role.
+    """
+    found: Any = request
+    for name in ("DeploymentConfig", "AutoRollbackConfiguration", "Alarms"):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return [str(one["AlarmName"]) for one in found or () if isinstance(one, Mapping) and "AlarmName" in one]
 
 
 def _tag_conditions(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,16 +91,14 @@ class Container:
     def variables(self, cloud: SageMakerEnvironment) -> dict[str, str]:
         """The program's whole environment.
 
-        SageMaker sets AWS_REGION (not AWS_DEFAULT_REGION) and gives the role's credentials through
-        AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, which the SDKs read from 169.254.170.2. That address cannot be served
-        here, so the same credentials stand in the variables that the SDKs read first. AWS_ENDPOINT_URL is the SDKs' own
-        variable, too.
+        SageMaker sets AWS_REGION (not AWS_DEFAULT_REGION) and gives the role's credentials at an address, not in
+        variables. AWS_ENDPOINT_URL is the SDKs' own variable, too.
         """
         return {
             "HOME": "/root",
             **self.image.env,
             "AWS_REGION": cloud.region,
-            **{name: value for name, value in self.credentials.items() if value},
+            **cloud.credentials_variables(self.credentials),
             "AWS_ENDPOINT_URL": cloud.endpoint_url(),
             **self.environment,
         }

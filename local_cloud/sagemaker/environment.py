@@ -1,15 +1,19 @@
 """What the local SageMaker needs from the rest of the local cloud, passed in so that it can be tested alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from local_cloud import program
+from local_cloud.clock import Clock
 from local_cloud.faults import FaultPlan
+from local_cloud.waits import ClockWaits
 
 StateChangeHook = Callable[[str, dict[str, Any]], None]
+Dimensions = tuple[tuple[str, str], ...]
+Measurements = Iterable[tuple[str, str, Dimensions, float]]  # metric, unit, dimensions, value
 
 
 class RoleNotAssumableError(Exception):
@@ -49,10 +53,13 @@ class SageMakerEnvironment:
     """The local cloud as SageMaker sees it.
 
     `credentials_for_role(role ARN, session name)` gives the variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
-    `AWS_SESSION_TOKEN` of a session of that role, or raises RoleNotAssumableError. `resolve_image(image URI)` raises
-    LookupError for an image nobody pushed. `now` is the cloud's clock, with time zone. `hooks` are told of every change
-    of state: `hook(kind, description)` with kind `ProcessingJob`, `TrainingJob`, `Model`, `EndpointConfig` or
-    `Endpoint` and what Describe… answers; they run on the service's threads. Permissions of callers, `iam:PassRole`
+    `AWS_SESSION_TOKEN` of a session of that role, or raises RoleNotAssumableError; `credentials_variables` turns them
+    into what a container gets to find them, by default themselves. `resolve_image(image URI)` raises
+    LookupError for an image nobody pushed. `now` is the time of jobs and resources, with time zone; `waits` has the
+    cloud's clock, which may be moved. `hooks` are told of every change of state: `hook(kind, description)` with kind
+    `ProcessingJob`, `TrainingJob`, `Model`, `EndpointConfig`, `Endpoint` or `EndpointDeployment` and what Describe…
+    answers; they run on the service's threads. `alarm_state` is the state of a CloudWatch alarm, None where there is no
+    such alarm; `measure` takes measurements for the namespace AWS/SageMaker. Permissions of callers, `iam:PassRole`
     among them, are checked before a request gets here; what a job's own role needs is asked of
     `denial(access key ID, action, resource ARN)`, which says in AWS's words why not, or None. `faults` is what shall go
     wrong.
@@ -66,6 +73,10 @@ class SageMakerEnvironment:
     account_id: str
     now: Callable[[], datetime] = _now
     denial: Callable[[str, str, str], str | None] = lambda _key, _action, _resource: None
+    credentials_variables: Callable[[Mapping[str, str]], Mapping[str, str]] = dict
+    alarm_state: Callable[[str], str | None] = lambda _name: None
+    measure: Callable[[Measurements], None] = lambda _measurements: None
+    waits: ClockWaits = field(default_factory=lambda: ClockWaits(Clock()))
     hooks: list[StateChangeHook] = field(default_factory=list)
     faults: FaultPlan = field(default_factory=FaultPlan)
     # StopTrainingJob, StopProcessingJob: "SIGTERM … delays job termination for 120 seconds"

@@ -40,8 +40,19 @@ def check_model(
 
 
 def check_config(request: Mapping[str, Any]) -> None:
-    """CreateEndpointConfig: every variant has a name of its own, a model, and instances."""
-    variants = request["ProductionVariants"]
+    """CreateEndpointConfig: every variant has a name of its own, a model, and instances; captures go to S3."""
+    production, shadows = request["ProductionVariants"], request.get("ShadowProductionVariants") or []
+    if shadows and (len(production), len(shadows)) != (1, 1):
+        # ShadowProductionVariants: "If you use this field, you can only specify one variant for ProductionVariants and
+        # one variant for ShadowProductionVariants"
+        raise invalid(
+            "With ShadowProductionVariants there must be one variant of ProductionVariants and one of "
+            f"ShadowProductionVariants, not {len(production)} and {len(shadows)}."
+        )
+    capture = request.get("DataCaptureConfig")
+    if capture and not capture["DestinationS3Uri"].startswith("s3://"):
+        raise invalid(f"DestinationS3Uri must be a location in S3 (s3://bucket/prefix): {capture['DestinationS3Uri']}.")
+    variants = [*production, *shadows]
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):
         raise invalid(f"The names of an endpoint configuration's variants must be unique: {', '.join(sorted(names))}.")

@@ -8,6 +8,7 @@ from local_cloud.sagemaker.deployment import Plan
 from local_cloud.sagemaker.endpoints import Endpoint
 from local_cloud.sagemaker.environment import ImageSpec, RoleNotAssumableError, SageMakerEnvironment
 from local_cloud.sagemaker.errors import invalid
+from local_cloud.sagemaker.guardrails import Guardrails
 from local_cloud.sagemaker.jobs import notify
 from local_cloud.sagemaker.model_registry import ModelRegistry
 from local_cloud.sagemaker.names import ENDPOINT, ENDPOINT_CONFIG, MODEL, Kind
@@ -64,7 +65,7 @@ class Operations:
         """CreateEndpointConfig."""
         with self._store.reserved(ENDPOINT_CONFIG, request) as arn:
             models.check_config(request)
-            for variant in request["ProductionVariants"]:
+            for variant in (*request["ProductionVariants"], *request.get("ShadowProductionVariants", ())):
                 self._store.find(MODEL, variant["ModelName"])
                 variant.setdefault("InitialVariantWeight", 1.0)
             return self._keep(ENDPOINT_CONFIG, arn, request)
@@ -79,9 +80,12 @@ class Operations:
         return delete
 
     def create_endpoint(self, request: Request) -> Answer:
-        """CreateEndpoint."""
+        """CreateEndpoint; a DeploymentConfig is kept for updates that retain it."""
         with self._store.reserved(ENDPOINT, request) as arn:
-            endpoint = Endpoint(self._cloud, request["EndpointName"], self._plan(request["EndpointConfigName"]))
+            plan = self._plan(request["EndpointConfigName"])
+            guardrails = Guardrails(request.get("DeploymentConfig") or {})
+            guardrails.check(plan.variants, plan.variants, self._cloud.alarm_state)
+            endpoint = Endpoint(self._cloud, request["EndpointName"], plan, guardrails)
             self._store.add(arn, endpoint, request)
         endpoint.create()
         return {"EndpointArn": arn}
@@ -94,7 +98,19 @@ class Operations:
         # An endpoint whose own configuration was deleted cannot be updated any more: it can be deleted
         # (https://github.com/hashicorp/terraform-provider-aws/issues/48997).
         self._store.find(ENDPOINT_CONFIG, endpoint.plan.config_name)
-        endpoint.update(plan)
+        guardrails = Guardrails(request.get("DeploymentConfig") or {})
+        if request.get("RetainDeploymentConfig"):
+            if guardrails.config:
+                raise invalid("Give either a DeploymentConfig or RetainDeploymentConfig, not both.")
+            guardrails = endpoint.guardrails
+        guardrails.check(endpoint.plan.variants, plan.variants, self._cloud.alarm_state)
+        endpoint.update(plan, guardrails)
+        return {"EndpointArn": endpoint.arn}
+
+    def update_weights_and_capacities(self, request: Request) -> Answer:
+        """UpdateEndpointWeightsAndCapacities."""
+        endpoint: Endpoint = self._store.find(ENDPOINT, request["EndpointName"])
+        endpoint.update_weights(request["DesiredWeightsAndCapacities"])
         return {"EndpointArn": endpoint.arn}
 
     def delete_endpoint(self, request: Request) -> Answer:
@@ -136,9 +152,10 @@ class Operations:
         return {kind.arn_member: arn}
 
     def _plan(self, config_name: str) -> Plan:
-        variants = self._store.find(ENDPOINT_CONFIG, config_name)["ProductionVariants"]
-        found = {variant["ModelName"]: self._model(variant["ModelName"]) for variant in variants}
-        return Plan(config_name, variants, found)
+        config = self._store.find(ENDPOINT_CONFIG, config_name)
+        variants, shadows = config["ProductionVariants"], config.get("ShadowProductionVariants", [])
+        found = {variant["ModelName"]: self._model(variant["ModelName"]) for variant in (*variants, *shadows)}
+        return Plan(config_name, variants, found, shadows, config.get("DataCaptureConfig"))
 
     def _model(self, name: str) -> dict[str, Any]:
         """A model whose container has its image and artefact, also where a model package gives them."""

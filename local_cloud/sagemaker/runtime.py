@@ -1,6 +1,7 @@
 """InvokeEndpoint: the runtime half of the service."""
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote
@@ -9,11 +10,9 @@ from local_cloud.sagemaker.container_client import Answer
 from local_cloud.sagemaker.endpoints import Endpoint
 from local_cloud.sagemaker.environment import SageMakerEnvironment
 from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.serving import NoAnswerError
+from local_cloud.sagemaker.invocation import MAX_PAYLOAD
 
 Response = tuple[int, dict[str, str], bytes]
-# InvokeEndpoint, "Maximum payload size": "6 MB"
-MAX_PAYLOAD = 6 * 1024 * 1024
 _CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 _TARGET_VARIANT = "x-amzn-sagemaker-target-variant"
 _FORWARDED = ("content-type", "accept", _CUSTOM_ATTRIBUTES, "x-amzn-sagemaker-inference-id")
@@ -51,6 +50,7 @@ def _invoke(
     headers: Mapping[str, str],
     body: bytes,
 ) -> Response:
+    received = time.perf_counter()
     parts = path.split("/")
     name = unquote(parts[2])
     if parts[3:] != ["invocations"]:
@@ -63,21 +63,20 @@ def _invoke(
     if len(body) > MAX_PAYLOAD:
         raise ServiceError("", f"HTTP content length exceeded {MAX_PAYLOAD} bytes.", status=413)
     endpoint = find(name)
+    forwarded = {header: headers[header] for header in _FORWARDED if header in headers}
     try:
-        server = endpoint.server_for(headers.get(_TARGET_VARIANT)) if endpoint is not None else None
+        done = (
+            endpoint.invoke(body, forwarded, headers.get(_TARGET_VARIANT), received) if endpoint is not None else None
+        )
     except ServiceError as error:
         raise ServiceError("ValidationError", error.message) from error
-    if server is None:
+    if done is None:
         raise ServiceError("ValidationError", f"Endpoint {name} of account {cloud.account_id} not found.")
-    try:
-        answer = server.invoke(body, {header: headers[header] for header in _FORWARDED if header in headers})
-    except NoAnswerError as error:
-        raise _model_error(cloud, name, 0, str(error)) from error
-    if answer.status >= 400:
-        raise _model_error(cloud, name, answer.status, answer.body.decode(errors="replace"))
-    if len(answer.body) > MAX_PAYLOAD:
-        raise _model_error(cloud, name, 0, f"The response is larger than {MAX_PAYLOAD} bytes.")
-    return answer.status, _response_headers(answer, server.name), answer.body
+    if done.answer is None:
+        raise _model_error(cloud, name, 0, done.error)
+    if done.answer.status >= 400:
+        raise _model_error(cloud, name, done.answer.status, done.answer.body.decode(errors="replace"))
+    return done.answer.status, _response_headers(done.answer, done.server.name), done.answer.body
 
 
 def _response_headers(answer: Answer, variant: str) -> dict[str, str]:

@@ -59,6 +59,7 @@ class SageMakerService:
             "CreateEndpointConfig": perform.create_endpoint_config,
             "CreateEndpoint": perform.create_endpoint,
             "UpdateEndpoint": perform.update_endpoint,
+            "UpdateEndpointWeightsAndCapacities": perform.update_weights_and_capacities,
             "DeleteEndpoint": perform.delete_endpoint,
             "AddTags": perform.add_tags,
             "ListTags": perform.list_tags,

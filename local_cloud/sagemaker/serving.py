@@ -32,6 +32,8 @@ _LOGGER = logging.getLogger(__name__)
 # "How Your Container Should Respond to Health Check (Ping) Requests": "… during the 8 minutes after startup"
 STARTUP_TIMEOUT_SECONDS = 8 * 60
 _RESTART_PAUSE_SECONDS = 1.0
+_SESSION = "SageMaker-Endpoint"  # of the model's execution role
+_RENEW_SECONDS = 3600.0
 # SageMaker "launches new inference containers" for "replacing unhealthy instances" (same page); how often it asks, and
 # how often in vain, it does not say
 PING_EVERY_SECONDS = 5.0
@@ -58,11 +60,13 @@ class ModelServer:
         cloud: SageMakerEnvironment,
         directory: Path,
         endpoint_name: str,
+        config_name: str,
         variant: Mapping[str, Any],
         model: Mapping[str, Any],
     ) -> None:
         self._cloud, self._directory, self._variant, self._model = cloud, directory, variant, model
-        self._endpoint_name = endpoint_name
+        self.endpoint_name, self.config_name = endpoint_name, config_name
+        self._credentials: tuple[float, Mapping[str, str]] = (0.0, {})
         self._group = f"/aws/sagemaker/Endpoints/{endpoint_name}"
         self._lock = threading.Lock()
         self._client = ContainerClient(free_port())
@@ -77,6 +81,20 @@ class ModelServer:
     def name(self) -> str:
         """The variant's name."""
         return str(self._variant["VariantName"])
+
+    @property
+    def credentials(self) -> Mapping[str, str]:
+        """Credentials of the model's execution role that are valid for some hours. Raises RoleNotAssumableError."""
+        since, credentials = self._credentials
+        if time.monotonic() - since > _RENEW_SECONDS:
+            credentials = self._cloud.credentials_for_role(self._model["ExecutionRoleArn"], _SESSION)
+            self._credentials = (time.monotonic(), credentials)
+        return credentials
+
+    @property
+    def _where(self) -> dict[str, str]:
+        """What a fault may be limited to."""
+        return {"config": self.config_name, "variant": self.name}
 
     def start(self) -> None:
         """Returns when the server is healthy; raises JobFailedError when it does not become so."""
@@ -130,7 +148,7 @@ class ModelServer:
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         """`POST /invocations`; raises NoAnswerError."""
-        fault = self._cloud.faults.take(AnswerFault, ENDPOINT, self._endpoint_name)
+        fault = self._cloud.faults.take(AnswerFault, ENDPOINT, self.endpoint_name, **self._where)
         try:
             return self._client.post(body, headers) if fault is None else self._faulty_answer(fault, body, headers)
         except TimeoutError as error:
@@ -139,7 +157,7 @@ class ModelServer:
                 "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
             ) from error
         except (OSError, http.client.HTTPException) as error:
-            raise NoAnswerError(_NO_RESPONSE.format(endpoint=self._endpoint_name)) from error
+            raise NoAnswerError(_NO_RESPONSE.format(endpoint=self.endpoint_name)) from error
 
     def _faulty_answer(self, fault: AnswerFault, body: bytes, headers: Mapping[str, str]) -> Answer:
         time.sleep(min(fault.seconds, INVOCATION_TIMEOUT_SECONDS))
@@ -154,11 +172,12 @@ class ModelServer:
         definition, role_arn = self._model["PrimaryContainer"], self._model["ExecutionRoleArn"]
         try:
             image = self._cloud.resolve_image(definition["Image"])
-            credentials = self._cloud.credentials_for_role(role_arn, "SageMaker-Endpoint")
+            credentials = self._cloud.credentials_for_role(role_arn, _SESSION)
         except LookupError as error:
             raise JobFailedError(f"Requested image {definition['Image']} not found: {error}") from error
         except RoleNotAssumableError as error:
             raise JobFailedError(str(error)) from error
+        self._credentials = (time.monotonic(), credentials)
         shutil.rmtree(self._directory, ignore_errors=True)
         (self._directory / "ml").mkdir(parents=True)
         self._fetch_model(definition, credentials, role_arn)
@@ -192,7 +211,7 @@ class ModelServer:
         with self._lock:
             if self._stopped.is_set():
                 raise JobFailedError("The endpoint was deleted while its container started.")
-            strikes, log = Strikes(self._cloud.faults, ENDPOINT, self._endpoint_name), Log(container.log)
+            strikes, log = Strikes(self._cloud.faults, ENDPOINT, self.endpoint_name, **self._where), Log(container.log)
             self._program = container.start(self._cloud)
             strikes.follow(self._program, log.says)
         if self._shipper is None:
@@ -200,7 +219,7 @@ class ModelServer:
             self._shipper = LogShipper(self._cloud, container.credentials, container.log, self._group, stream).start()
 
     def _ping(self, during: Literal["start", "service"]) -> bool:
-        fault = self._cloud.faults.take_ping(self._endpoint_name, during)
+        fault = self._cloud.faults.take_ping(self.endpoint_name, during, **self._where)
         if fault is not None:
             if fault.give_up_seconds is not None:
                 self._start_seconds = fault.give_up_seconds

@@ -13,6 +13,21 @@ _THIS_MACHINE = "this machine is the instance"
 _FOR_PEOPLE = "kept and answered, for people to read"
 _ONE_INSTANCE = "a single instance has nobody to talk to"
 
+_ROUTING = "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration"
+_DEPLOYMENT_CONFIG = (
+    *(f"{_ROUTING}.{member}" for member in ("Type", "WaitIntervalInSeconds")),
+    *(f"{_ROUTING}.{size}.{member}" for size in ("CanarySize", "LinearStepSize") for member in ("Type", "Value")),
+    "DeploymentConfig.BlueGreenUpdatePolicy.TerminationWaitInSeconds",
+    "DeploymentConfig.BlueGreenUpdatePolicy.MaximumExecutionTimeoutInSeconds",
+    "DeploymentConfig.AutoRollbackConfiguration.Alarms.AlarmName",
+)
+
+
+def _variant_members(variants: str) -> list[str]:
+    honoured = ("VariantName", "ModelName", "InitialVariantWeight", "InitialInstanceCount")
+    return [f"{variants}.{name}" for name in (*honoured, "ContainerStartupHealthCheckTimeoutInSeconds")]
+
+
 HONOURED: dict[str, frozenset[str]] = {
     "CreateProcessingJob": frozenset({
         "ProcessingJobName", "RoleArn", "Environment", "Tags.Key", "Tags.Value",
@@ -46,23 +61,18 @@ HONOURED: dict[str, frozenset[str]] = {
         "CustomerMetadataPropertiesToRemove",
     }),
     "CreateEndpointConfig": frozenset({
-        "EndpointConfigName", "Tags.Key", "Tags.Value", "ProductionVariants.VariantName",
-        "ProductionVariants.ModelName", "ProductionVariants.InitialVariantWeight",
-        "ProductionVariants.InitialInstanceCount",
-        "ProductionVariants.ContainerStartupHealthCheckTimeoutInSeconds",
+        "EndpointConfigName", "Tags.Key", "Tags.Value", *_variant_members("ProductionVariants"),
+        *_variant_members("ShadowProductionVariants"),
+        "DataCaptureConfig.EnableCapture", "DataCaptureConfig.InitialSamplingPercentage",
+        "DataCaptureConfig.DestinationS3Uri", "DataCaptureConfig.CaptureOptions.CaptureMode",
+        "DataCaptureConfig.CaptureContentTypeHeader.CsvContentTypes",
+        "DataCaptureConfig.CaptureContentTypeHeader.JsonContentTypes",
     }),
-    "CreateEndpoint": frozenset({"EndpointName", "EndpointConfigName", "Tags.Key", "Tags.Value"}),
-    "UpdateEndpoint": frozenset({
-        "EndpointName", "EndpointConfigName",
-        "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type",
-        "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.WaitIntervalInSeconds",
-        "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.CanarySize.Type",
-        "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.CanarySize.Value",
-        "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.LinearStepSize.Type",
-        "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.LinearStepSize.Value",
-        "DeploymentConfig.BlueGreenUpdatePolicy.TerminationWaitInSeconds",
-        "DeploymentConfig.BlueGreenUpdatePolicy.MaximumExecutionTimeoutInSeconds",
-        "DeploymentConfig.AutoRollbackConfiguration.Alarms.AlarmName",
+    "CreateEndpoint": frozenset({"EndpointName", "EndpointConfigName", "Tags.Key", "Tags.Value", *_DEPLOYMENT_CONFIG}),
+    "UpdateEndpoint": frozenset({"EndpointName", "EndpointConfigName", "RetainDeploymentConfig", *_DEPLOYMENT_CONFIG}),
+    "UpdateEndpointWeightsAndCapacities": frozenset({
+        "EndpointName", "DesiredWeightsAndCapacities.VariantName", "DesiredWeightsAndCapacities.DesiredWeight",
+        "DesiredWeightsAndCapacities.DesiredInstanceCount",
     }),
 }  # fmt: skip
 
@@ -93,10 +103,14 @@ INERT: dict[str, dict[str, str]] = {
         "MetadataProperties.ProjectId": _FOR_PEOPLE,
     },
     "CreateEndpointConfig": {
-        "ProductionVariants.InstanceType": _THIS_MACHINE,
-        "ProductionVariants.VolumeSizeInGB": _THIS_MACHINE,
-        "ProductionVariants.ModelDataDownloadTimeoutInSeconds": "the object store is on this machine",
-        "ProductionVariants.RoutingConfig.RoutingStrategy": "one process answers for all instances",
+        f"{variants}.{member}": reason
+        for variants in ("ProductionVariants", "ShadowProductionVariants")
+        for member, reason in {
+            "InstanceType": _THIS_MACHINE,
+            "VolumeSizeInGB": _THIS_MACHINE,
+            "ModelDataDownloadTimeoutInSeconds": "the object store is on this machine",
+            "RoutingConfig.RoutingStrategy": "one process answers for all instances",
+        }.items()
     },
 }
 
@@ -129,7 +143,7 @@ ONLY: dict[str, dict[str, tuple[Any, ...]]] = {
     },
     "CreateModel": {"EnableNetworkIsolation": (False,), "PrimaryContainer.Mode": ("SingleModel",)},
     "CreateEndpointConfig": {"EnableNetworkIsolation": (False,)},
-    "UpdateEndpoint": {"RetainAllVariantProperties": (False,), "RetainDeploymentConfig": (False,)},
+    "UpdateEndpoint": {"RetainAllVariantProperties": (False,)},
 }
 
 

@@ -5,6 +5,7 @@ The library is plain C called through ctypes, which lets other threads run meanw
 """
 
 import ctypes
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_FEATURES = 1024  # a node has 10 bits for its feature
-MOST_NODES = 2**22  # of a tree; a node has 22 bits for the distance to its right child
+MOST_NODES = 2**21  # of a tree; a node has 22 bits for the distance to its right child, and a leaf takes two places
+_THREADS = min(len(os.sched_getaffinity(0)), 16)  # for many rows at once
 NODE = np.dtype([("limit", np.float32), ("where", np.uint32)])
 _ENTRY = np.dtype([("text", np.uintp), ("length", np.uint32), ("owner", np.uint32), ("value", np.float64)])
 _COLUMN = np.dtype(
@@ -30,7 +32,6 @@ CSV, CSV_WITH_HEADER, CSV_WITHOUT_HEADER, JSON = range(4)  # formats of a body
 class _Forest(ctypes.Structure):
     _fields_ = (
         ("nodes", ctypes.c_void_p),
-        ("values", ctypes.c_void_p),
         ("roots", ctypes.c_void_p),
         ("trees", ctypes.c_uint32),
         ("features", ctypes.c_uint32),
@@ -55,12 +56,13 @@ class _Model(ctypes.Structure):
         ("number_count", ctypes.c_uint32),
         ("needed", ctypes.c_uint32),
         ("log_scale", ctypes.c_uint32),
+        ("threads", ctypes.c_uint32),
     )
 
 
 _library = ctypes.CDLL(str(Path(__file__).with_name("library.so")))
 _walk = _library.walk
-_walk.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_walk.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_uint32)
 _walk.restype = None
 _table_put = _library.table_put
 _table_put.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_double)
@@ -78,16 +80,11 @@ _predict.restype = ctypes.c_int64
 
 
 class Trees:
-    """Trees one after the other: `nodes` of type NODE, the leaves' `values` (one entry per node), the `roots`."""
+    """Trees one after the other: `nodes` of type NODE, as native.h has them, and the places of the `roots` in them."""
 
-    def __init__(
-        self, nodes: NDArray[Any], values: NDArray[np.float64], roots: NDArray[np.uint32], features: int
-    ) -> None:
+    def __init__(self, nodes: NDArray[Any], roots: NDArray[np.integer[Any]], features: int) -> None:
         self.features = features
-        self._arrays = tuple(
-            np.ascontiguousarray(array, dtype)
-            for array, dtype in ((nodes, NODE), (values, np.float64), (roots, np.uint32))
-        )
+        self._arrays = np.ascontiguousarray(nodes, NODE), np.ascontiguousarray(roots, np.uint32)
         self.struct = _Forest(*(array.ctypes.data for array in self._arrays), len(roots), features)
         self._address = ctypes.addressof(self.struct)
 
@@ -95,7 +92,7 @@ class Trees:
         """Mean of the trees' predictions, shape (rows,), for rows of shape (rows, features)."""
         rows = np.ascontiguousarray(rows, np.float32)
         predictions = np.empty(len(rows))
-        _walk(self._address, rows.ctypes.data, len(rows), predictions.ctypes.data)
+        _walk(self._address, rows.ctypes.data, len(rows), predictions.ctypes.data, _THREADS)
         return predictions
 
 
@@ -162,6 +159,7 @@ class Model:
             numbers,
             sum(column.number >= 0 or column.category >= 0 for column in columns),
             log_scale,
+            _THREADS,
         )
         self.address = ctypes.addressof(self._struct)  # for other C code
 

@@ -2,14 +2,26 @@
 // and eight walks go on side by side, so that it need not wait for the memory of each.
 #include "native.h"
 
+#include <pthread.h>
+#include <string.h>
+
 #define ABREAST 8
 #define BLOCK 1024  // rows that one tree sees before the next one comes: a tree is larger than a row
+#define WORTH_A_THREAD 256  // rows: walking them takes some milliseconds
+#define MOST_THREADS 64
 
 static inline uint32_t next_node(const node *nodes, uint32_t at, const float *row)
 {
     node now = nodes[at];
     uint32_t goes_right = !(row[now.where & 1023] <= now.limit);
     return at + 1 + ((0u - goes_right) & ((now.where >> 10) - 1));
+}
+
+static inline double prediction_of(const node *nodes, uint32_t leaf)
+{
+    double value;
+    memcpy(&value, nodes + leaf + 1, sizeof value);
+    return value;
 }
 
 static inline uint32_t leaf_of(const node *nodes, uint32_t at, const float *row)
@@ -36,17 +48,16 @@ static double walk_row(const forest *trees, const float *row)
             }
         } while (moved);
         for (int i = 0; i < ABREAST; i++)
-            sum += trees->values[at[i]];
+            sum += prediction_of(trees->nodes, at[i]);
     }
     for (; tree < trees->trees; tree++)
-        sum += trees->values[leaf_of(trees->nodes, trees->roots[tree], row)];
+        sum += prediction_of(trees->nodes, leaf_of(trees->nodes, trees->roots[tree], row));
     return sum / trees->trees;
 }
 
 static void walk_tree(const forest *trees, uint32_t tree, const float *rows, size_t count, double *sums)
 {
     const node *nodes = trees->nodes + trees->roots[tree];
-    const double *values = trees->values + trees->roots[tree];
     size_t features = trees->features, row = 0;
     for (; row + ABREAST <= count; row += ABREAST) {
         const float *first = rows + row * features;
@@ -60,15 +71,13 @@ static void walk_tree(const forest *trees, uint32_t tree, const float *rows, siz
             }
         } while (moved);
         for (int i = 0; i < ABREAST; i++)
-            sums[row + i] += values[at[i]];
+            sums[row + i] += prediction_of(nodes, at[i]);
     }
     for (; row < count; row++)
-        sums[row] += values[leaf_of(nodes, 0, rows + row * features)];
+        sums[row] += prediction_of(nodes, leaf_of(nodes, 0, rows + row * features));
 }
 
-// Mean of the trees' predictions for each row. The trees are added up in their order, whatever the number of rows, so a
-// row gets the same prediction, to the last bit, alone and among others.
-EXPORT void walk(const forest *trees, const float *rows, size_t count, double *predictions)
+static void walk_rows(const forest *trees, const float *rows, size_t count, double *predictions)
 {
     if (count < ABREAST) {
         for (size_t row = 0; row < count; row++)
@@ -85,4 +94,45 @@ EXPORT void walk(const forest *trees, const float *rows, size_t count, double *p
         for (size_t row = 0; row < some; row++)
             sums[row] /= trees->trees;
     }
+}
+
+typedef struct {
+    const forest *trees;
+    const float *rows;
+    size_t count;
+    double *predictions;
+} share;
+
+static void *walk_share(void *given)
+{
+    const share *of = given;
+    walk_rows(of->trees, of->rows, of->count, of->predictions);
+    return NULL;
+}
+
+// Mean of the trees' predictions for each row. The trees are added up in their order, whatever the number of rows and
+// threads, so a row gets the same prediction, to the last bit, alone and among others. At most `threads` threads work.
+EXPORT void walk(const forest *trees, const float *rows, size_t count, double *predictions, uint32_t threads)
+{
+    share shares[MOST_THREADS];
+    pthread_t others[MOST_THREADS];
+    bool started[MOST_THREADS] = {false};
+    size_t most = count / WORTH_A_THREAD, parts = threads < most ? threads : most;
+    if (parts > MOST_THREADS)
+        parts = MOST_THREADS;
+    if (parts < 2) {
+        walk_rows(trees, rows, count, predictions);
+        return;
+    }
+    for (size_t part = 0; part < parts; part++) {
+        size_t start = count * part / parts, end = count * (part + 1) / parts;
+        shares[part] = (share){trees, rows + start * trees->features, end - start, predictions + start};
+        started[part] = part && !pthread_create(&others[part], NULL, walk_share, &shares[part]);
+    }
+    for (size_t part = 0; part < parts; part++)
+        if (!started[part])
+            walk_share(&shares[part]);
+    for (size_t part = 0; part < parts; part++)
+        if (started[part])
+            pthread_join(others[part], NULL);
 }

@@ -7,8 +7,8 @@
 #define EXPORT __attribute__((visibility("default")))
 
 // All trees lie one after the other, a node's left child right behind it. `where` holds the feature asked for (10 bits)
-// and the distance to the right child (22 bits). A leaf has the distance 0 and no number (NaN) as its limit: going on
-// from it leads to itself.
+// and the distance to the right child (22 bits). A leaf has the distance 0 and no number (NaN) as its limit, so that going
+// on from it leads to itself; behind it, in the place of a node, stands its prediction, a double.
 typedef struct {
     float limit;
     uint32_t where;
@@ -16,7 +16,6 @@ typedef struct {
 
 typedef struct {
     const node *nodes;
-    const double *values;  // of the leaves; one per node
     const uint32_t *roots;
     uint32_t trees;
     uint32_t features;  // in a row
@@ -66,7 +65,8 @@ typedef struct {
     uint32_t number_count;
     uint32_t needed;     // columns that every row must have
     uint32_t log_scale;  // the leaves are natural logarithms
+    uint32_t threads;    // that may work on one body
 } model;
 
-void walk(const forest *trees, const float *rows, size_t count, double *predictions);
+void walk(const forest *trees, const float *rows, size_t count, double *predictions, uint32_t threads);
 const entry *table_find(const table *in, uint32_t owner, const char *text, uint32_t length);

@@ -8,13 +8,14 @@
 #include <string.h>
 
 #define NOT_PLAIN (-1)
-#define BLOCK 1024  // rows predicted at once
+#define BLOCK 1024  // rows that a thread predicts at once
 
 // Predictions for the rows of a body of `length` bytes: their number, at most `capacity`, or NOT_PLAIN.
 // `format`: 0 to 2 for CSV (see csv_start), 3 for JSON.
 EXPORT int64_t predict(const model *m, const char *body, size_t length, int format, double *predictions, size_t capacity)
 {
-    uint32_t most_waiting = capacity < BLOCK ? (uint32_t)capacity : BLOCK;
+    size_t block = (size_t)BLOCK * m->threads;
+    uint32_t most_waiting = (uint32_t)(capacity < block ? capacity : block);
     size_t rows = (size_t)most_waiting * m->forest.features;
     size_t bytes = MOST_COLUMNS * (sizeof(text) + sizeof(int32_t)) + m->number_count * sizeof(double) +
                    m->column_count * sizeof(uint32_t) + rows * sizeof(float);

@@ -99,7 +99,7 @@ bool take(reader *r, int32_t place, enum kind kind, text value)
 void predict_waiting(reader *r)
 {
     double *predictions = r->predictions + r->predicted;
-    walk(&r->model->forest, r->rows, r->waiting, predictions);
+    walk(&r->model->forest, r->rows, r->waiting, predictions, r->model->threads);
     if (r->model->log_scale)
         for (uint32_t row = 0; row < r->waiting; row++)
             predictions[row] = exp(predictions[row]);

@@ -7,6 +7,7 @@ from treering.clock import Deadline
 from treering.contracts import DeployEndpointResult
 from treering.environment import read_environment
 from treering.keys import RESULT
+from treering.steps import experiments
 from treering.steps.deployment import ConfigSpec, Deployment, Guardrails, Hosting, ModelSpec
 from treering.steps.retention import remove_old
 
@@ -16,6 +17,9 @@ def work(job: Job, hosting: Hosting | None = None) -> str:
     settings = read_environment(DeployEndpointSettings, job.environ)
     started = job.clock.monotonic()
     hosting = hosting or SageMakerHosting()
+    deadline = Deadline.after(settings.deploy_timeout_seconds, job.clock)
+    # its numbers would mix two champions, and an update with guardrails may not change the variants
+    ended = experiments.end(hosting, settings.endpoint_name, deadline)
     deployed = Deployment(
         hosting,
         endpoint_name=settings.endpoint_name,
@@ -38,7 +42,7 @@ def work(job: Job, hosting: Hosting | None = None) -> str:
             longest_seconds=max(600, min(28_800, int(settings.deploy_timeout_seconds))),
         ),
         tags={"treering:run": settings.treering_run_id, "treering:dataset-version": settings.treering_dataset_version},
-        deadline=Deadline.after(settings.deploy_timeout_seconds, job.clock),
+        deadline=deadline,
     ).run()
     removed = remove_old(hosting, settings.model_name, settings.endpoint_name, settings.keep_models)
     result = DeployEndpointResult(
@@ -52,12 +56,14 @@ def work(job: Job, hosting: Hosting | None = None) -> str:
         model_data_url=settings.model_data_url,
         removed=removed,
         action=deployed.action,
+        ended_experiment=ended.config_name if ended else None,
         seconds=round(job.clock.monotonic() - started, 3),
     )
     job.output.mkdir(parents=True, exist_ok=True)
     (job.output / RESULT).write_text(result.to_json(), "utf-8")
     instead = f" instead of {deployed.previous_config_name}" if deployed.action == "updated" else ""
+    over = f" The experiment {ended.config_name} has ended." if ended else ""
     return (
         f"Endpoint {result.endpoint_name} is in service with {result.endpoint_config_name}{instead} "
-        f"({result.action}, {result.seconds:.1f} s)."
+        f"({result.action}, {result.seconds:.1f} s).{over}"
     )

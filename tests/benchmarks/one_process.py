@@ -4,10 +4,13 @@ The steps are the application's own; a folder stands for the bucket, and the end
 Prints one JSON line with the seconds of each step.
 """
 
+import asyncio
+import functools
 import hashlib
 import http.client
 import json
 import shutil
+import socket
 import sys
 import tarfile
 import tempfile
@@ -17,13 +20,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import uvicorn
-
 from cli.data_source import make_feed
 from local_cloud.kaggle import KaggleServer
 from sagemaker_jobs.preprocess.job import work as preprocess
 from sagemaker_jobs.runner import Job
-from sagemaker_jobs.serve.app import App
+from sagemaker_jobs.serve.answers import answer
+from sagemaker_jobs.serve.connection import Answers, Connection
+from sagemaker_jobs.serve.server import listen
 from sagemaker_jobs.test_endpoint.job import work as test_endpoint
 from sagemaker_jobs.train.job import work as train
 from treering import names, use_case
@@ -102,6 +105,18 @@ class Endpoint:
         return content, answer.headers["Content-Type"]
 
 
+def serve(answers: Answers, listening: socket.socket) -> None:
+    """Answer until the program ends."""
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        connections: set[Connection] = set()
+        server = await loop.create_server(lambda: Connection(answers, connections), sock=listening)
+        await server.serve_forever()
+
+    asyncio.run(run())
+
+
 def main() -> None:
     """Run all steps in a temporary folder."""
     seconds: dict[str, float] = {}
@@ -148,22 +163,16 @@ def main() -> None:
         with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
             packed.add(root / "train/model", arcname=".")
         lap("train")
-        server = uvicorn.Server(
-            uvicorn.Config(App(Artefact.load_archive(archive)), port=0, http="h11", ws="none", log_level="warning")
-        )
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.005)
-        port = server.servers[0].sockets[0].getsockname()[1]
+        listening = listen("127.0.0.1", 0)
+        port = listening.getsockname()[1]
+        model = Artefact.load_archive(archive)
+        threading.Thread(target=serve, args=(functools.partial(answer, model), listening), daemon=True).start()
         lap("deploy endpoint")
         shutil.copytree(dataset, root / "test/processing/input/dataset")
         endpoint = Endpoint(http.client.HTTPConnection("127.0.0.1", port))
         settings = {**common, "ENDPOINT_NAME": "benchmark", "ENDPOINT_CONFIG_NAME": CONFIG}
         message = test_endpoint(Job(root / "test", settings), endpoint, endpoint)
         endpoint.connection.close()
-        server.should_exit = True
-        thread.join()
         lap("test endpoint")
     print(json.dumps({"message": message, "seconds": {step: round(value, 3) for step, value in seconds.items()}}))
 

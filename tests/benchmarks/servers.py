@@ -19,7 +19,7 @@ PEERS = HERE / "peers"
 _FOREST = tuple(f"{name}=={importlib.metadata.version(name)}" for name in ("numpy", "scikit-learn"))
 _SAME = (*_FOREST, f"pandas=={importlib.metadata.version('pandas')}")
 _WORKERS = len(os.sched_getaffinity(0))
-_NGINX = """
+_NGINX = """{user}
 worker_processes auto; pid {folder}/nginx.pid; error_log {folder}/nginx.log; daemon off;
 events {{ worker_connections 2048; }}
 http {{
@@ -60,7 +60,7 @@ class Server:
 
 def treering() -> Server:
     """The project's own serving path, as the image starts it."""
-    versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in ("uvicorn", "httptools"))
+    versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in ("httptools", "numpy"))
     return Server("treering", versions, lambda folder, _: [[sys.executable, "-c", PROGRAM, folder]])
 
 
@@ -77,13 +77,25 @@ def bare() -> Server:
 def classic() -> Server:
     """nginx, gunicorn, flask, pandas and a pickled forest. Without nginx where the machine has none."""
     python = python_with("classic", ("flask==3.1.3", "gunicorn==27.0.1", *_SAME))
+    user = "user root;" if os.geteuid() == 0 else ""  # else nginx becomes nobody, who may not reach gunicorn
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    gunicorn = [python, "-m", "gunicorn", "--workers", str(_WORKERS), "--timeout", "60", "classic:app", "--bind"]
+    gunicorn = [
+        python,
+        "-m",
+        "gunicorn",
+        "--workers",
+        str(_WORKERS),
+        "--timeout",
+        "60",
+        "--no-control-socket",
+        "classic:app",
+        "--bind",
+    ]
 
     def programs(folder: Path, port: int) -> list[list[str | Path]]:
         if not nginx:
             return [[*gunicorn, f"127.0.0.1:{port}"]]
-        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port))
+        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port, user=user))
         return [[*gunicorn, f"unix:{folder}/gunicorn.sock"], [nginx, "-c", folder / "nginx.conf"]]
 
     name = "classic container" if nginx else "classic container without nginx"
@@ -92,7 +104,7 @@ def classic() -> Server:
 
 def mlflow() -> Server:
     """`mlflow models serve`."""
-    python = python_with("mlflow", ("mlflow==3.18.0", *_FOREST))
+    python = python_with("mlflow", ("mlflow==3.17.2", *_FOREST))
 
     def programs(folder: Path, port: int) -> list[list[str | Path]]:
         stored = folder / "mlflow"
@@ -100,7 +112,22 @@ def mlflow() -> Server:
             subprocess.run(
                 [python, PEERS / "log_mlflow.py", stored], check=True, env=environ(folder), stdout=sys.stderr
             )
-        serve = [python, "-m", "mlflow", "models", "serve", "-m", stored, "-p", str(port), "-w", str(_WORKERS)]
+        path = f"PATH={python.parent}:{os.environ['PATH']}"  # it starts uvicorn by its name
+        serve = [
+            "env",
+            path,
+            python,
+            "-m",
+            "mlflow",
+            "models",
+            "serve",
+            "-m",
+            stored,
+            "-p",
+            str(port),
+            "-w",
+            str(_WORKERS),
+        ]
         return [[*serve, "--env-manager", "local"]]
 
     return Server("mlflow models serve", _versions(python, "mlflow"), programs)
@@ -108,7 +135,7 @@ def mlflow() -> Server:
 
 def bentoml() -> Server:
     """BentoML."""
-    python = python_with("bentoml", ("bentoml==1.4.40", *_SAME))
+    python = python_with("bentoml", ("bentoml==1.4.36", *_SAME))
 
     def programs(_: Path, port: int) -> list[list[str | Path]]:
         return [[python, "-m", "bentoml", "serve", "bento:Forest", "--host", "127.0.0.1", "--port", str(port)]]

@@ -1,7 +1,7 @@
 """The endpoint's container next to others that answer with the same forest: requests a second, latency, memory, start.
 
-Every round starts each server anew, one after the other, and asks it on the loopback address. What counts are the ratios
-of the medians: absolute figures are the machine's. Peers are installed into environments of their own on first use.
+Every round starts each server anew, one after the other, and asks it on the loopback address. What counts are the
+ratios of the medians: absolute figures are the machine's. Peers are installed into their own environments on first use.
 """
 
 import argparse
@@ -188,8 +188,13 @@ def main() -> None:
     parser.add_argument("--servers", nargs="+", default=list(SERVERS), choices=SERVERS)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    servers = [SERVERS[name]() for name in options.servers]
-    names = dict(zip(options.servers, servers, strict=True))
+    names = {}
+    for name in options.servers:
+        try:
+            names[name] = SERVERS[name]()
+        except subprocess.CalledProcessError:
+            sys.stderr.write(f"{name} cannot be installed here and is left out.\n")
+    servers = list(names.values())
     with tempfile.TemporaryDirectory() as temporary:
         model = make(Path(temporary), options.trees)
         rounds: dict[str, list[dict[str, float]]] = {server.name: [] for server in servers}
@@ -205,10 +210,9 @@ def main() -> None:
     if options.json:
         print(json.dumps({"medians": medians, "rounds": rounds, "command": sys.argv[1:]}))
         return
-    print(
-        f"\nmedians of {options.rounds} rounds in turn, {options.trees} trees, {len(os.sched_getaffinity(0))} processors,"
-    )
-    print(f"Python {platform.python_version()}, {' '.join(['python -m tests.benchmarks.serving', *sys.argv[1:]])}\n")
+    machine = f"{len(os.sched_getaffinity(0))} processors, Python {platform.python_version()}"
+    print(f"\nmedians of {options.rounds} rounds in turn, {options.trees} trees, {machine}")
+    print(" ".join(["python -m tests.benchmarks.serving", *sys.argv[1:]]) + "\n")
     print(table(medians, servers) + "\n")
     if "treering" in names:
         others = [medians[names[key].name] if key in names else None for key in ("classic", "bare")]

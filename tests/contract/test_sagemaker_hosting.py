@@ -3,15 +3,17 @@
 The adapter talks to moto's SageMaker, which knows everything here but UpdateEndpoint.
 """
 
+from dataclasses import replace
+
 import boto3
 import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
 from tests.fakes.sagemaker_hosting import FakeHosting
-from treering.aws.sagemaker import SageMakerHosting, SageMakerRuntime, deployment_config
+from treering.aws.sagemaker import SageMakerHosting, SageMakerRuntime, deployment_config, variants_and_capture
 from treering.errors import ConfigurationError, EndpointError, TransientError
-from treering.steps.deployment import ConfigSpec, Guardrails, ModelSpec
+from treering.steps.deployment import ConfigSpec, Guardrails, ModelSpec, Trial
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/treering-dev/1"
 MODEL = ModelSpec("model-1", PACKAGE, "arn:aws:iam::123456789012:role/r")
@@ -49,6 +51,63 @@ def test_what_was_created_is_found_as_it_was_asked_for(hosting):
 
     assert hosting.find_model("model-1") == MODEL
     assert hosting.find_config("config-1") == CONFIG
+
+
+def test_a_configuration_with_a_second_variant_is_found_as_it_was_asked_for(hosting):
+    """The champion is the configuration's model, and both are kept from being removed."""
+    config = replace(CONFIG, trial=Trial("challenger", "model-2", 1, 0.1, "s3://bucket/captures/x"))
+    hosting.create_model(MODEL, TAGS)
+    hosting.create_model(replace(MODEL, name="model-2"), TAGS)
+    hosting.create_config(config, TAGS)
+
+    assert hosting.find_config("config-1") == config
+    assert hosting.models_of("config-1") == ["model-1", "model-2"]
+
+
+def test_weights_add_up_and_requests_and_answers_are_captured():
+    """The champion gets what the challenger leaves; everything is captured, readable as it was sent."""
+    trial = Trial("challenger", "model-2", 1, 0.25, "s3://bucket/captures/x")
+    asked = variants_and_capture(replace(CONFIG, trial=trial))
+
+    weights = {variant["VariantName"]: variant["InitialVariantWeight"] for variant in asked["ProductionVariants"]}
+    capture = asked["DataCaptureConfig"]
+    assert weights == {"main": 0.75, "challenger": 0.25}
+    assert (capture["EnableCapture"], capture["InitialSamplingPercentage"]) == (True, 100)
+    assert capture["DestinationS3Uri"] == "s3://bucket/captures/x"
+    assert {option["CaptureMode"] for option in capture["CaptureOptions"]} == {"Input", "Output"}
+    assert capture["CaptureContentTypeHeader"]["JsonContentTypes"] == ["application/json"]
+
+
+def test_a_shadow_is_beside_one_production_variant_and_gets_a_copy_of_each_request():
+    """The weights are equal, and it is no production variant; it is found as it was asked for."""
+    trial = Trial("shadow", "model-2", 2, 1.0, "s3://bucket/captures/x")
+    asked = variants_and_capture(replace(CONFIG, trial=trial))
+
+    client = boto3.client("sagemaker", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    described = {**asked, "EndpointConfigName": "config-1", "EndpointConfigArn": "arn:" + "x" * 20, "CreationTime": 0}
+    with Stubber(client) as stubber:
+        for _ in range(2):
+            stubber.add_response("describe_endpoint_config", described, {"EndpointConfigName": "config-1"})
+        hosting = SageMakerHosting(client)
+        found, models = hosting.find_config("config-1"), hosting.models_of("config-1")
+
+    [main], [shadow] = asked["ProductionVariants"], asked["ShadowProductionVariants"]
+    assert found == replace(CONFIG, trial=trial)
+    assert models == ["model-1", "model-2"]
+    assert main["InitialVariantWeight"] == shadow["InitialVariantWeight"]
+    assert (main["VariantName"], shadow["VariantName"]) == ("main", "shadow")
+
+
+def test_an_update_that_changes_the_variants_has_no_guardrails():
+    """SageMaker wants the same names of variants with them."""
+    client = boto3.client("sagemaker", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stubber:
+        stubber.add_response(
+            "update_endpoint", {"EndpointArn": "arn:" + "x" * 20}, {"EndpointName": "e", "EndpointConfigName": "c"}
+        )
+        SageMakerHosting(client).update_endpoint("e", "c", None)
+
+        stubber.assert_no_pending_responses()
 
 
 def test_endpoint_has_the_configuration_it_was_created_with(hosting):

@@ -71,7 +71,9 @@ class FakeHosting:
 
     def models_of(self, config_name: str) -> list[str]:
         config = self.configs.get(config_name)
-        return [config.model_name] if config else []
+        if config is None:
+            return []
+        return [config.model_name, *([config.trial.model_name] if config.trial else [])]
 
     def model_names(self, prefix: str) -> list[str]:
         return [name for name in reversed(self.models) if name.startswith(prefix)]
@@ -79,7 +81,7 @@ class FakeHosting:
     def config_names(self, prefix: str) -> list[str]:
         return [name for name in reversed(self.configs) if name.startswith(prefix)]
 
-    def update_endpoint(self, name: str, config_name: str, guardrails: Guardrails) -> None:
+    def update_endpoint(self, name: str, config_name: str, guardrails: Guardrails | None) -> None:
         self.guardrails = guardrails
         self._change("update_endpoint", name not in self.endpoints, "does not exist")
         self._change("", config_name not in self.configs, "names a configuration that does not exist")

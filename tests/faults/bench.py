@@ -1,6 +1,7 @@
 """A local cloud with the whole application in it, an endpoint in service, and somebody who is told what happens."""
 
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,7 +58,11 @@ class Bench(Cloud):
 
     def prepare(self) -> None:
         """Deploy, subscribe to the topic, and let a first week bring the endpoint into service."""
-        given = {"DataSourceBaseUrl": self.source.server.base_url, "DeployTimeoutSeconds": str(DEPLOY_SECONDS)}
+        given = {
+            "DataSourceBaseUrl": self.source.server.base_url,
+            "DeployTimeoutSeconds": str(DEPLOY_SECONDS),
+            "LoadTestSeconds": "0",
+        }
         file = self.running.file
         done = deploy(ROOT / "template.yaml", file, self.folder, stack_name=STACK, parameters=given)
         self.outputs = done.outputs
@@ -70,6 +75,7 @@ class Bench(Cloud):
         first = self.ended(self.started(when))
         if first.status != "SUCCEEDED":
             raise DifferenceError(f"the first week already ended {first}")
+        self.source.deployed()
         self.traffic.start()
 
     def close(self) -> None:
@@ -163,9 +169,27 @@ class Bench(Cloud):
         started = states.start_execution(stateMachineArn=machine, name=name, input=told["input"])
         return str(started["executionArn"])
 
+    def start_rollout_again(self, arn: str) -> str:
+        """Start the last rollout of an execution again, as one that tells people itself; its ARN."""
+        states = self.client("stepfunctions")
+        last = self._rollouts(arn)[-1]
+        told = states.describe_execution(executionArn=last)
+        rollout = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+        content = json.dumps({**json.loads(told["input"]), "rollout_id": rollout, "notify": "true"})
+        machine = self.outputs["RolloutStateMachineArn"]
+        return str(states.start_execution(stateMachineArn=machine, name=rollout, input=content)["executionArn"])
+
+    def _rollouts(self, arn: str) -> list[str]:
+        """The rollouts that were started since an execution was, in their order."""
+        states = self.client("stepfunctions")
+        began = states.describe_execution(executionArn=arn)["startDate"]
+        listed = states.list_executions(stateMachineArn=self.outputs["RolloutStateMachineArn"])["executions"]
+        return [each["executionArn"] for each in reversed(listed) if each["startDate"] >= began]
+
     def history(self, arn: str) -> list[dict[str, Any]]:
-        """All events of an execution."""
-        pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
+        """All events of an execution, and of the rollouts that were started since."""
+        paginate = self.client("stepfunctions").get_paginator("get_execution_history").paginate
+        pages = [page for each in (arn, *self._rollouts(arn)) for page in paginate(executionArn=each)]
         return [event for page in pages for event in page["events"]]
 
     # -- the state machine ---------------------------------------------------------------------------------
@@ -250,11 +274,11 @@ class Bench(Cloud):
         """Let these happen in the cloud."""
         self.call("POST", "faults", [dict(fault) for fault in faults])
 
-    def disarm(self) -> int:
-        """Let nothing more happen; how often what was armed has struck."""
+    def disarm(self) -> list[dict[str, Any]]:
+        """Let nothing more happen; what was armed, with how often it has struck (`hits`)."""
         told = self.call("GET", "faults")
         self.call("DELETE", "faults")
-        return sum(fault["hits"] for fault in (*told["armed"], *told["spent"]))
+        return [*told["armed"], *told["spent"]]
 
     @contextmanager
     def one_try(self) -> Iterator[None]:

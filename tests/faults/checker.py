@@ -74,10 +74,10 @@ class Checker:
         while (jobs := self._bench.jobs_under_way()) and time.monotonic() < deadline:
             time.sleep(0.1)  # a job that is asked to stop has time to do so
         yield from (f"job {name} is {status}" for name, status in jobs)
-        sagemaker = self._bench.client("sagemaker")
-        endpoints = [endpoint["EndpointName"] for endpoint in sagemaker.list_endpoints()["Endpoints"]]
+        while len(endpoints := self._endpoints()) > 1 and time.monotonic() < deadline:
+            time.sleep(0.1)  # nor is an endpoint deleted at once
         if endpoints != [self._bench.outputs["EndpointName"]]:
-            yield f"the endpoints are {endpoints}"
+            yield f"the endpoints are {', '.join(endpoints) or 'none'}"
         deadline = time.monotonic() + _SETTLE_SECONDS  # a server that was replaced has time for its last answers
         while True:
             running, servers = containers(self._bench.running.file.pid)
@@ -87,6 +87,10 @@ class Checker:
         yield from (f"processes of the job {name} are left" for name in running)
         if len(servers) != 1:
             yield f"{len(servers)} model servers run: {', '.join(sorted(servers)) or 'none'}"
+
+    def _endpoints(self) -> list[str]:
+        listed = self._bench.client("sagemaker").list_endpoints()["Endpoints"]
+        return [endpoint["EndpointName"] for endpoint in listed]
 
     def _served(self, before: Before, endpoint_may_fail: bool) -> Iterator[str]:
         """Whether whoever used the endpoint meanwhile saw only answers of the old model or of the new one."""

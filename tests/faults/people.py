@@ -17,7 +17,7 @@ class Message:
 
     @property
     def outcome(self) -> str:
-        """succeeded or failed; empty for an alarm."""
+        """deployed, rejected, failed and so on; empty for an alarm."""
         return str(self.content.get("outcome", ""))
 
     @property

@@ -35,10 +35,12 @@ def play_all(
     scenarios: Sequence[Scenario], workers: int, tell: Callable[[str], None], keep: Path | None = None
 ) -> list[Result]:
     """Play all scenarios; the results in their order. Clouds have folders in `keep`, else in one that is removed."""
-    waiting: queue.SimpleQueue[Scenario] = queue.SimpleQueue()
-    order = sorted(scenarios, key=lambda scenario: scenario.ingestion)
-    for scenario in order:
-        waiting.put(scenario)
+    groups: dict[int, list[Scenario]] = {}
+    for scenario in sorted(scenarios, key=lambda scenario: scenario.ingestion):
+        groups.setdefault(id(scenario.play), []).append(scenario)  # those that share an execution
+    waiting: queue.SimpleQueue[list[Scenario]] = queue.SimpleQueue()
+    for group in groups.values():
+        waiting.put(group)
     results: dict[str, Result] = {}
     lock = threading.Lock()
 
@@ -62,7 +64,7 @@ def play_all(
 
 def _work(
     folder: Path,
-    waiting: "queue.SimpleQueue[Scenario]",
+    waiting: "queue.SimpleQueue[list[Scenario]]",
     note: Callable[[Result], None],
     tell: Callable[[str], None],
 ) -> None:
@@ -70,14 +72,15 @@ def _work(
     try:
         while True:
             try:
-                scenario = waiting.get_nowait()
+                group = waiting.get_nowait()
             except queue.Empty:
                 return
             if worker.hopeless:
                 return
             started = time.monotonic()
-            seen = worker.play(scenario)
-            note(Result(scenario, seen, time.monotonic() - started))
+            seen = worker.play(group[0])
+            for scenario in group:
+                note(Result(scenario, seen, (time.monotonic() - started) / len(group)))
     finally:
         worker.close()
 

@@ -64,6 +64,7 @@ class Source:
     def __init__(self) -> None:
         self._shelf = _Shelf()
         self.week = 0
+        self._dear = self._dear_in_service = False
         self.server = KaggleServer(CASE.source.competition, self._shelf, lambda: datetime.now(UTC))
         self._shop = _Shop(CASE.source.competition, self._shelf)
         self.server.competition.catalogue = self._shop
@@ -71,11 +72,16 @@ class Source:
         self.serve_next_week()
 
     def serve_next_week(self) -> Table:
-        """Serve good data that nobody has seen, without faults."""
+        """Serve good data that nobody has seen, without faults: a model of them is better than the one in service."""
         self.week += 1
-        self.table = Table.make(self.week)
+        self._dear = not self._dear_in_service
+        self.table = Table.make(self.week, dear=self._dear)
         self.serve(self.table.files())
         return self.table
+
+    def deployed(self) -> None:
+        """Take note that a model of the present data is in service."""
+        self._dear_in_service = self._dear
 
     def serve(self, files: Mapping[str, bytes]) -> None:
         """Serve these files, without faults."""

@@ -5,7 +5,8 @@ checker looks at holds.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -95,27 +96,11 @@ class Stage:
 
     # -- executions ----------------------------------------------------------------------------------------
 
+    def begin(self) -> str:
+        """Let the rule fire; ARN of the execution that this leads to."""
+        return self.bench.started(self.bench.fire())
+
     def run_fails(
-        self,
-        before: Before,
-        state: str,
-        error: str,
-        *words: str,
-        when: datetime | None = None,
-        endpoint: str = "kept",
-        endpoint_may_fail: bool = False,
-        seconds: float = _RUN_SECONDS,
-    ) -> Execution:
-        """Let a week run: it fails in that state with that error and these words, and people are told so once.
-
-        The endpoint is "kept" with its configuration, or has a "new" one, or is "failed".
-        """
-        arn = self.bench.started(when or self.bench.fire())
-        return self.run_fails_in(
-            before, arn, state, error, *words, endpoint=endpoint, seconds=seconds, endpoint_may_fail=endpoint_may_fail
-        )
-
-    def run_fails_in(
         self,
         before: Before,
         arn: str,
@@ -124,10 +109,12 @@ class Stage:
         *words: str,
         endpoint: str = "kept",
         endpoint_may_fail: bool = False,
-        seconds: float = _RUN_SECONDS,
-    ) -> Execution:
-        """The same of an execution that runs or has ended."""
-        ended = self.bench.ended(arn, seconds)
+    ) -> None:
+        """An execution fails with that error and these words, and people are told so once, with that state.
+
+        The endpoint is "kept" with its configuration, or has a "new" one, or "either", or is "failed".
+        """
+        ended = self.bench.ended(arn, _RUN_SECONDS)
         self.require(*_ended_as(ended, "FAILED", error, words))
         message = self._wait_for("failed", ended.arn)
         told = {name: message.content.get(name) for name in ("state", "error", "cause")}
@@ -136,19 +123,31 @@ class Stage:
         if endpoint == "failed":
             now = self.bench.endpoint().get("EndpointStatus")
             self.require(*(() if now == "Failed" else (f"the endpoint is {now}",)))
-            return ended
+            return
+        self.bench.until(lambda: self.bench.endpoint().get("EndpointStatus") == "InService", 60, "endpoint in service")
+        if endpoint == "new":
+            self.bench.source.deployed()
         self.require(*self._configuration(before, endpoint))
         self.require(*self.checker.problems(before, endpoint_may_fail=endpoint_may_fail))
-        return ended
 
-    def runs_again(self, before: Before, failed: Execution, *, endpoint_may_fail: bool = False) -> None:
+    def runs_again(self, before: Before, arn: str, *, failed: int = 1, endpoint_may_fail: bool = False) -> None:
         """Start another execution with the same input: it succeeds, with a new model; each was told of once."""
-        arn = self.bench.start_again(failed.arn)
-        self._run_succeeded(before, arn, ("failed", "succeeded"), endpoint_may_fail)
+        told = (*["failed"] * failed, "deployed")
+        self._run_succeeded(before, self.bench.start_again(arn), told, endpoint_may_fail)
+
+    def rolls_out_again(self, before: Before, arn: str, *, failed: int = 1, endpoint_may_fail: bool = False) -> None:
+        """Start the rollout of an execution again, as `treering rollout` does: it succeeds; each was told of once."""
+        ended = self.bench.ended(self.bench.start_rollout_again(arn), _RUN_SECONDS)
+        self.require(*_ended_as(ended, "SUCCEEDED"))
+        self._wait_for("deployed", ended.arn)
+        self.bench.source.deployed()
+        self.require(*self._configuration(before, "new"))
+        self.require(*self.checker.problems(before, endpoint_may_fail=endpoint_may_fail))
+        self.require(*told_once(self._without_endpoint_alarms(endpoint_may_fail), *["failed"] * failed, "deployed"))
 
     def run_again_alone(self, before: Before, arn: str, *told: str) -> None:
         """As `runs_again`, after an execution that told nobody; `told` is what people heard otherwise."""
-        self._run_succeeded(before, self.bench.start_again(arn), (*told, "succeeded"), endpoint_may_fail=False)
+        self._run_succeeded(before, self.bench.start_again(arn), (*told, "deployed"), endpoint_may_fail=False)
 
     def run_succeeds(
         self,
@@ -164,18 +163,23 @@ class Stage:
         """
         when = when or self.bench.fire()
         arn = self.bench.started(when)
-        ended = self._run_succeeded(before, arn, ("succeeded",), endpoint_may_fail)
+        ended = self.run_succeeded(before, arn, endpoint_may_fail=endpoint_may_fail)
         history = self.bench.history(arn) if tries else []
         self.require(*(f"{state} was not tried again" for state in tries if _tries(history, state) < 2))
         return ended
 
+    def run_succeeded(self, before: Before, arn: str, *, endpoint_may_fail: bool = False) -> Execution:
+        """The same of an execution that runs."""
+        return self._run_succeeded(before, arn, ("deployed",), endpoint_may_fail)
+
     def _run_succeeded(self, before: Before, arn: str, told: Sequence[str], endpoint_may_fail: bool) -> Execution:
         ended = self.bench.ended(arn, _RUN_SECONDS)
         self.require(*_ended_as(ended, "SUCCEEDED"))
-        self._wait_for("succeeded", arn)
+        self._wait_for("deployed", arn)
+        self.bench.source.deployed()
         self.require(*self._configuration(before, "new"))
         self.require(*self.checker.problems(before, endpoint_may_fail=endpoint_may_fail))
-        self.require(*told_once(self.read(), *told))
+        self.require(*told_once(self._without_endpoint_alarms(endpoint_may_fail), *told))
         return ended
 
     def serve_larger(self, kilobytes: int) -> None:
@@ -206,7 +210,7 @@ class Stage:
         """What the test of the endpoint found in the last execution that succeeded."""
         arn = next(each.arn for each in self.bench.executions() if each.status == "SUCCEEDED")
         output = json.loads(self.bench.client("stepfunctions").describe_execution(executionArn=arn)["output"])
-        return TestEndpointResult.model_validate_json(self.checker.bucket.read(output["test_endpoint"]["uri"] + RESULT))
+        return TestEndpointResult.model_validate_json(self.checker.bucket.read(output["rollout"]["uri"] + RESULT))
 
     def wait_for_alarm(self, name: str) -> None:
         """Wait until people have read of an alarm."""
@@ -227,8 +231,26 @@ class Stage:
 
     def struck(self) -> None:
         """Disarm; the scenario is worth nothing if what was armed did not happen."""
-        if not self.bench.disarm():
-            raise DifferenceError("the fault was armed, but never happened")
+        self.require(*(f"{kind} was armed, but did not happen" for kind in self.not_struck()))
+
+    def not_struck(self) -> list[str]:
+        """Disarm; the kinds of the faults that never happened."""
+        return [str(fault["kind"]) for fault in self.bench.disarm() if not fault["hits"]]
+
+    @contextmanager
+    def about(self, name: str) -> Iterator[None]:
+        """What differs here is about the scenario of that name, of those that share an execution."""
+        try:
+            yield
+        except DifferenceError as difference:
+            raise DifferenceError(f"{name}: {difference}") from difference
+
+    def _without_endpoint_alarms(self, endpoint_may_fail: bool) -> list[Message]:
+        """What people have read; where the endpoint may fail, its own alarms may tell of that, too."""
+        if not endpoint_may_fail:
+            return self.read()
+        alarms = {self.bench.resource(name) for name in ("EndpointErrorsAlarm", "EndpointLatencyAlarm")}
+        return [message for message in self.read() if message.alarm not in alarms]
 
     def _wait_for(self, outcome: str, arn: str) -> Message:
         """Wait until people have read how an execution ended."""
@@ -236,7 +258,10 @@ class Stage:
         def there() -> list[Message]:
             return [m for m in self.read() if m.outcome == outcome and m.content.get("execution") == arn]
 
-        return self.bench.until(there, _TOLD_SECONDS, f"message to people that it {outcome}")[0]
+        try:
+            return self.bench.until(there, _TOLD_SECONDS, f"message to people that it {outcome}")[0]
+        except DifferenceError as difference:
+            raise DifferenceError(f"{difference}; they read: {'; '.join(map(str, self.read()))}") from difference
 
     def _alarming(self) -> list[str]:
         told = self.bench.client("cloudwatch").describe_alarms()["MetricAlarms"]
@@ -259,7 +284,7 @@ class Stage:
 
     def _configuration(self, before: Before, endpoint: str) -> list[str]:
         now = self.bench.endpoint().get("EndpointConfigName", "")
-        if (now == before.configuration) == (endpoint == "kept"):
+        if endpoint == "either" or (now == before.configuration) == (endpoint == "kept"):
             return []
         return [f"the endpoint has the configuration {now}, before {before.configuration}; it should be {endpoint}"]
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from treering.aws.errors import code_of, is_transient, translated
 from treering.aws.session import CLIENT_CONFIG, session
 from treering.errors import EndpointError
-from treering.steps.deployment import ConfigSpec, EndpointState, Guardrails, ModelSpec
+from treering.steps.deployment import ConfigSpec, EndpointState, Guardrails, ModelSpec, Trial
 
 VARIANT = "main"  # must stay the same when an endpoint is updated with guardrails
 _ADVICE = "Check names, region and the role of this program."
@@ -62,7 +62,11 @@ class SageMakerHosting:
             return None
         variant = answer["ProductionVariants"][0]
         return ConfigSpec(
-            name, variant.get("ModelName", ""), variant.get("InstanceType", ""), variant.get("InitialInstanceCount", 0)
+            name,
+            variant.get("ModelName", ""),
+            variant.get("InstanceType", ""),
+            variant.get("InitialInstanceCount", 0),
+            _trial(answer),
         )
 
     def models_of(self, config_name: str) -> list[str]:
@@ -77,19 +81,10 @@ class SageMakerHosting:
         return [variant["ModelName"] for variant in variants]
 
     def create_config(self, config: ConfigSpec, tags: Mapping[str, str]) -> None:
-        """Create an endpoint configuration with the one variant."""
+        """Create an endpoint configuration."""
         with translated(f"create the endpoint configuration {config.name}", _ADVICE):
             self._client.create_endpoint_config(
-                EndpointConfigName=config.name,
-                ProductionVariants=[
-                    {
-                        "VariantName": VARIANT,
-                        "ModelName": config.model_name,
-                        "InstanceType": config.instance_type,
-                        "InitialInstanceCount": config.instance_count,
-                    }
-                ],
-                Tags=_tags(tags),
+                EndpointConfigName=config.name, Tags=_tags(tags), **variants_and_capture(config)
             )
 
     def delete_config(self, name: str) -> None:
@@ -111,12 +106,15 @@ class SageMakerHosting:
         with translated(f"create the endpoint {name}", _ADVICE):
             self._client.create_endpoint(EndpointName=name, EndpointConfigName=config_name, Tags=_tags(tags))
 
-    def update_endpoint(self, name: str, config_name: str, guardrails: Guardrails) -> None:
-        """Start to put another configuration into service; the old one serves until then."""
+    def update_endpoint(self, name: str, config_name: str, guardrails: Guardrails | None) -> None:
+        """Start to put another configuration into service; the old one serves until then.
+
+        Without guardrails where the variants change: they ask for the same names of variants before and after
+        (https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html).
+        """
+        guarded = {} if guardrails is None else {"DeploymentConfig": deployment_config(guardrails)}
         with translated(f"update the endpoint {name}", _ADVICE):
-            self._client.update_endpoint(
-                EndpointName=name, EndpointConfigName=config_name, DeploymentConfig=deployment_config(guardrails)
-            )
+            self._client.update_endpoint(EndpointName=name, EndpointConfigName=config_name, **guarded)
 
     def model_names(self, prefix: str) -> list[str]:
         """Names of the models that begin with `prefix`, the newest first."""
@@ -181,6 +179,54 @@ def deployment_config(guardrails: Guardrails) -> dict[str, Any]:
     if guardrails.alarms:
         config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in guardrails.alarms]}
     return config
+
+
+def variants_and_capture(config: ConfigSpec) -> dict[str, Any]:
+    """Variants and data capture of CreateEndpointConfig (API reference, ProductionVariant, DataCaptureConfig).
+
+    Beside a shadow there is one production variant only, and the weights of the two say which share of the requests is
+    copied: equal ones copy each.
+    """
+    main: dict[str, Any] = _variant(VARIANT, config.model_name, config.instance_type, config.instance_count)
+    trial = config.trial
+    if trial is None:
+        return {"ProductionVariants": [main]}
+    second = _variant(trial.variant, trial.model_name, config.instance_type, trial.instance_count)
+    second["InitialVariantWeight"] = trial.weight
+    capture = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": trial.capture_uri,
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]},
+    }
+    if trial.variant == "shadow":
+        main["InitialVariantWeight"] = 1.0
+        return {"ProductionVariants": [main], "ShadowProductionVariants": [second], "DataCaptureConfig": capture}
+    main["InitialVariantWeight"] = 1.0 - trial.weight
+    return {"ProductionVariants": [main, second], "DataCaptureConfig": capture}
+
+
+def _variant(name: str, model: str, instance_type: str, instance_count: int) -> dict[str, Any]:
+    return {
+        "VariantName": name,
+        "ModelName": model,
+        "InstanceType": instance_type,
+        "InitialInstanceCount": instance_count,
+    }
+
+
+def _trial(described: Mapping[str, Any]) -> Trial | None:
+    """The second variant of a configuration, with what DescribeEndpointConfig says of it."""
+    for variant in (*described["ProductionVariants"][1:], *described.get("ShadowProductionVariants", [])):
+        return Trial(
+            variant["VariantName"],
+            variant.get("ModelName", ""),
+            variant.get("InitialInstanceCount", 0),
+            variant.get("InitialVariantWeight", 1.0),
+            described.get("DataCaptureConfig", {}).get("DestinationS3Uri", ""),
+        )
+    return None
 
 
 def _find(action: str, describe: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:

@@ -7,7 +7,7 @@ the old configuration. So success is: InService **and** the configuration asked 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from treering.clock import Deadline
 from treering.errors import EndpointError, TransientError
@@ -30,13 +30,25 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """A second model beside the one in service: with a share of the traffic, or as a shadow that answers nobody."""
+
+    variant: Literal["challenger", "shadow"]
+    model_name: str
+    instance_count: int
+    weight: float  # share of the requests that it answers; a shadow sees a copy of each, 1
+    capture_uri: str  # S3 prefix below which SageMaker writes requests and answers of both
+
+
+@dataclass(frozen=True)
 class ConfigSpec:
-    """A SageMaker endpoint configuration with one variant. The variant's name is the same for ever."""
+    """A SageMaker endpoint configuration: the variant `main`, whose name stays for ever, alone but for a trial."""
 
     name: str
     model_name: str
     instance_type: str
     instance_count: int
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ class Hosting(Protocol):
     def delete_config(self, name: str) -> None: ...  # noqa: D102
     def find_endpoint(self, name: str) -> EndpointState | None: ...  # noqa: D102
     def create_endpoint(self, name: str, config_name: str, tags: Mapping[str, str]) -> None: ...  # noqa: D102
-    def update_endpoint(self, name: str, config_name: str, guardrails: Guardrails) -> None: ...  # noqa: D102
+    def update_endpoint(self, name: str, config_name: str, guardrails: Guardrails | None) -> None: ...  # noqa: D102
     def delete_endpoint(self, name: str) -> None: ...  # noqa: D102
     def models_of(self, config_name: str) -> list[str]: ...  # noqa: D102
     def model_names(self, prefix: str) -> list[str]: ...  # noqa: D102
@@ -103,7 +115,7 @@ class Deployment:
         endpoint_name: str,
         model: ModelSpec,
         config: ConfigSpec,
-        guardrails: Guardrails,
+        guardrails: Guardrails | None,
         tags: Mapping[str, str],
         deadline: Deadline,
     ) -> None:
@@ -121,14 +133,15 @@ class Deployment:
         After a failure, model and configuration are removed again, unless the endpoint still works with them.
         """
         try:
-            found = self._wait_until_settled()
+            found = settled(self._hosting, self._endpoint, self._deadline)
             if found and found.status == "InService" and found.config_name == self._config.name:
                 log.info("Endpoint %s already serves %s", self._endpoint, self._config.name)
                 return Deployed("unchanged", found.config_name)
             self._ensure_model()
             self._ensure_config()
             action = self._start(found)
-            self._require_success(self._wait_until_settled(), found)
+            now = settled(self._hosting, self._endpoint, self._deadline)
+            require_success(self._endpoint, self._config.name, now, found)
         except BaseException:  # also when the job is stopped
             self._clean_up()
             raise
@@ -162,57 +175,12 @@ class Deployment:
                 "Endpoint %s is Failed (%s): recreating it", self._endpoint, found.failure_reason or "no reason"
             )
             self._hosting.delete_endpoint(self._endpoint)
-            self._wait_until_settled(until_gone=True)
+            settled(self._hosting, self._endpoint, self._deadline, until_gone=True)
         log.info("Creating endpoint %s with %s", self._endpoint, self._config.name)
         # The endpoint outlives this run, unlike model and configuration, whose tags say which run they serve.
         created_by = {f"{key}-at-creation": value for key, value in self._tags.items()}
         self._hosting.create_endpoint(self._endpoint, self._config.name, created_by)
         return "recreated" if found else "created"
-
-    def _wait_until_settled(self, until_gone: bool = False) -> EndpointState | None:
-        """The endpoint once nothing is under way, none if there is none. Raises EndpointError at the deadline."""
-        wait, said = FIRST_WAIT, ""
-        while True:
-            state: EndpointState | None = None
-            try:
-                state = self._hosting.find_endpoint(self._endpoint)
-            except TransientError as error:
-                if self._deadline.remaining() <= 0:
-                    raise
-                log.warning("%s", error)
-            else:
-                if state is None or not (until_gone or state.status in IN_TRANSITION):
-                    return state
-                if state.status != said:
-                    said = state.status
-                    log.info("Endpoint %s is %s (%s)", self._endpoint, state.status, state.config_name)
-            left = self._deadline.remaining()
-            if left <= 0:
-                raise EndpointError(
-                    f"Endpoint {self._endpoint} was still {said or 'unknown'} at the deadline. It may yet end well: "
-                    "look at it and its log, and give the deployment more time if it needs it (DEPLOY_TIMEOUT_SECONDS)."
-                )
-            self._deadline.clock.sleep(min(wait, left))
-            wait = min(wait * GROWTH, LONGEST_WAIT)
-
-    def _require_success(self, now: EndpointState | None, before: EndpointState | None) -> None:
-        if now is None:
-            raise EndpointError(
-                f"Endpoint {self._endpoint} was deleted while {self._config.name} was put into service."
-            )
-        reason = (now.failure_reason or "SageMaker gave no reason").rstrip(".")
-        advice = f"See the log group /aws/sagemaker/Endpoints/{self._endpoint}"
-        if now.status != "InService":
-            raise EndpointError(
-                f"Endpoint {self._endpoint} is {now.status} after {self._config.name} was put into service: "
-                f"{reason}. {advice}."
-            )
-        if now.config_name != self._config.name:
-            back = " again" if before and before.config_name == now.config_name else ""
-            raise EndpointError(
-                f"The update of endpoint {self._endpoint} to {self._config.name} was rolled back, it serves "
-                f"{now.config_name}{back}: {reason}. {advice}."
-            )
 
     def _clean_up(self) -> None:
         """Remove configuration and model that no endpoint uses. Never hides the failure that led here."""
@@ -232,6 +200,51 @@ class Deployment:
                 self._hosting.delete_model(self._model.name)
         except Exception:
             log.exception("Could not remove model and endpoint configuration %s", self._config.name)
+
+
+def settled(hosting: Hosting, endpoint: str, deadline: Deadline, *, until_gone: bool = False) -> EndpointState | None:
+    """The endpoint once nothing is under way, none if there is none. Raises EndpointError at the deadline."""
+    wait, said = FIRST_WAIT, ""
+    while True:
+        state: EndpointState | None = None
+        try:
+            state = hosting.find_endpoint(endpoint)
+        except TransientError as error:
+            if deadline.remaining() <= 0:
+                raise
+            log.warning("%s", error)
+        else:
+            if state is None or not (until_gone or state.status in IN_TRANSITION):
+                return state
+            if state.status != said:
+                said = state.status
+                log.info("Endpoint %s is %s (%s)", endpoint, state.status, state.config_name)
+        left = deadline.remaining()
+        if left <= 0:
+            raise EndpointError(
+                f"Endpoint {endpoint} was still {said or 'unknown'} at the deadline. It may yet end well: "
+                "look at it and its log, and give the deployment more time if it needs it (DEPLOY_TIMEOUT_SECONDS)."
+            )
+        deadline.clock.sleep(min(wait, left))
+        wait = min(wait * GROWTH, LONGEST_WAIT)
+
+
+def require_success(endpoint: str, config: str, now: EndpointState | None, before: EndpointState | None) -> None:
+    """Raises EndpointError with SageMaker's reason unless the endpoint is in service `now` with the configuration."""
+    if now is None:
+        raise EndpointError(f"Endpoint {endpoint} was deleted while {config} was put into service.")
+    reason = (now.failure_reason or "SageMaker gave no reason").rstrip(".")
+    advice = f"See the log group /aws/sagemaker/Endpoints/{endpoint}"
+    if now.status != "InService":
+        raise EndpointError(
+            f"Endpoint {endpoint} is {now.status} after {config} was put into service: {reason}. {advice}."
+        )
+    if now.config_name != config:
+        back = " again" if before and before.config_name == now.config_name else ""
+        raise EndpointError(
+            f"The update of endpoint {endpoint} to {config} was rolled back, it serves {now.config_name}{back}: "
+            f"{reason}. {advice}."
+        )
 
 
 def _other(kind: str, existing: ModelSpec | ConfigSpec, wanted: ModelSpec | ConfigSpec) -> EndpointError:

@@ -124,15 +124,16 @@ class Forest:
         A threshold becomes the largest float32 that is not above it: a float32 is at most the one if and only if it is
         at most the other.
         """
-        own = np.arange(len(self.right), dtype=np.int32)
-        leaf = self.right == own
+        leaf = self.right == np.arange(len(self.right))
+        place = np.append(0, np.cumsum(1 + leaf))  # of each node: a leaf takes two places
         limit = self.number.astype(np.float32)
         above = limit > self.number
         limit[above] = np.nextafter(limit[above], np.float32(-np.inf))
-        nodes = np.empty(len(self.number), NODE)
-        nodes["limit"] = np.where(leaf, np.float32(np.nan), limit)
-        nodes["where"] = self.feature.astype(np.uint32) | (self.right - own).astype(np.uint32) << 10
-        return Trees(nodes, self.number, self.roots.astype(np.uint32), self.features)
+        nodes = np.zeros(place[-1], NODE)
+        nodes["limit"][place[:-1]] = np.where(leaf, np.float32(np.nan), limit)
+        nodes["where"][place[:-1]] = self.feature | (place[self.right] - place[:-1]) << 10
+        nodes.view(np.float64)[place[:-1][leaf] + 1] = self.number[leaf]
+        return Trees(nodes, place[self.roots], self.features)
 
     def _problem(self) -> str:
         """What would make a walk leave the arrays, run for ever or give no number; empty if nothing."""

@@ -33,3 +33,8 @@ def dataset_version(use_case: UseCase, files: Mapping[str, str]) -> str:
         "shares": use_case.split.shares,
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def unit_position(text: str) -> float:
+    """Where the hash of a text lies in [0, 1): the first 53 bits of its SHA-256, all that a float holds exactly."""
+    return (int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 11) / 2**53

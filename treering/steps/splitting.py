@@ -3,7 +3,6 @@
 A row's split follows from its key, the salt and the shares alone, so it stays where it is whatever rows come or go.
 """
 
-import hashlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from treering.errors import InvalidDataError
 from treering.keys import SPLITS, Split
 from treering.steps.csv_records import BrokenCsvError, CsvRecords
-from treering.steps.hashing import sha256_of
+from treering.steps.hashing import sha256_of, unit_position
 from treering.use_case import UseCase
 
 
@@ -29,8 +28,7 @@ class SplitFile:
 def split_of(key: str, salt: str, shares: Mapping[Split, float]) -> Split:
     """The split of a row: SHA-256 of salt and key, as a number in [0, 1), falls into one of the shares laid end to end
     in the order train, validation, test."""
-    digest = hashlib.sha256(f"{salt}\0{key}".encode()).digest()
-    position = (int.from_bytes(digest[:8], "big") >> 11) / 2**53  # 53 bits: all that a float holds exactly
+    position = unit_position(f"{salt}\0{key}")
     end = 0.0
     for split in SPLITS[:-1]:
         end += shares[split]

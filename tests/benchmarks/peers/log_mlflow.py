@@ -12,7 +12,7 @@ class Model(mlflow.pyfunc.PythonModel):
     def __init__(self, pipeline: object) -> None:
         self.pipeline = pipeline
 
-    def predict(self, context, model_input, params=None):  # noqa: ANN001, ANN201
+    def predict(self, context, model_input, params=None):
         """Predictions."""
         return self.pipeline.predict(model_input.astype(object))
 

@@ -1,17 +1,16 @@
 """`kill -9` of the local cloud itself, in every state of a week: started again, it keeps what it had promised."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.kaggle import Fault
 from tests.faults.scenario import Scenario
-from tests.faults.scenarios.runs import JOBS
+from tests.faults.scenarios.runs import DEPLOY, NOTIFY, RUN_ID, TRIED_TWICE
 from tests.faults.stage import Stage
 
 _GROUP = "local cloud"
 _BACK_SECONDS = 60.0
-_BUSY = {"kind": "api_delay", "seconds": 3}  # keeps a short state busy until the cloud is killed
 
 
 def _idle(stage: Stage) -> None:
@@ -31,19 +30,30 @@ def _ingesting(stage: Stage) -> None:
     stage.run_succeeds(before, when, endpoint_may_fail=True)
 
 
-def _in_state(state: str, busy: Mapping[str, Any] | None) -> Callable[[Stage], None]:
-    def play(stage: Stage) -> None:
-        before = stage.clear(whole=True)
-        if busy:
-            stage.bench.arm(busy)
-        when = stage.bench.fire()
-        arn = stage.bench.started(when)
-        stage.entered(arn, state)
-        time.sleep(0.5)  # so that its job is at work
-        _kill(stage)
-        stage.run_succeeds(before, when, endpoint_may_fail=True)
+def _in_each_state(stage: Stage) -> None:
+    """One week, in each of whose states the cloud is killed."""
+    before = stage.clear(whole=True)
+    arn = ""
+    for state in _STATES:
+        if state in _SHORT:
+            stage.bench.arm({"kind": "api_delay", "seconds": 3, **_SHORT[state]})
+        arn = arn or stage.begin()
+        with stage.about(f"cloud-killed-in-{state}"):
+            stage.entered(arn, state)
+            time.sleep(0.5)  # so that its job is at work
+            _kill(stage)
+    stage.run_succeeded(before, arn, endpoint_may_fail=True)
 
-    return play
+
+def _deploying(stage: Stage) -> None:
+    """An update is not tried again; whichever model serves then, it is a whole one."""
+    before = stage.clear(whole=True)
+    arn = stage.begin()
+    stage.entered(arn, DEPLOY)
+    time.sleep(0.5)
+    _kill(stage)
+    stage.run_fails(before, arn, "Roll Out", "States.TaskFailed", endpoint="either", endpoint_may_fail=True)
+    stage.rolls_out_again(before, arn, endpoint_may_fail=True)
 
 
 def _kill(stage: Stage) -> None:
@@ -52,11 +62,11 @@ def _kill(stage: Stage) -> None:
     stage.bench.until(lambda: stage.bench.endpoint().get("EndpointStatus") == "InService", _BACK_SECONDS, "endpoint")
 
 
-_STATES: Mapping[str, Mapping[str, Any] | None] = {
-    "Create Run ID": {**_BUSY, "service": "lambda", "action": "Invoke"},
-    **dict.fromkeys(JOBS),
-    "Notify Success": {**_BUSY, "service": "sns", "action": "Publish"},
+_SHORT: Mapping[str, Mapping[str, Any]] = {  # states that last too short to be met, but for a slow call
+    RUN_ID: {"service": "lambda", "action": "Invoke"},
+    NOTIFY: {"service": "sns", "action": "Publish"},
 }
+_STATES = (RUN_ID, *TRIED_TWICE, NOTIFY)
 
 SCENARIOS = (
     Scenario(
@@ -82,8 +92,16 @@ SCENARIOS = (
             "kill -9 of the local cloud",
             state,
             "started again: the execution goes on and succeeds, people are told once",
-            _in_state(state, busy),
+            _in_each_state,
         )
-        for state, busy in _STATES.items()
+        for state in _STATES
+    ),
+    Scenario(
+        "cloud-killed-in-deploy-endpoint",
+        _GROUP,
+        "kill -9 of the local cloud",
+        DEPLOY,
+        "started again: the job was cut off and is not tried again; fails, people are told once; rolled out again, it succeeds",
+        _deploying,
     ),
 )

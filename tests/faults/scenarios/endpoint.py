@@ -7,12 +7,22 @@ import time
 from tests.faults.bench import DEPLOY_SECONDS
 from tests.faults.processes import servers
 from tests.faults.scenario import Scenario
-from tests.faults.scenarios.runs import DEPLOY, TEST, fails, survives
+from tests.faults.scenarios.runs import (
+    DEPLOY,
+    DEPLOY_STAGING,
+    ENDPOINT,
+    TEST,
+    Failed,
+    Fault,
+    Survived,
+    fail,
+    survive,
+)
 from tests.faults.stage import Stage
 
 _GROUP = "endpoint"
 _FAILED = "States.TaskFailed"
-_NAME = "treering-*"
+_STAGING = "treering-dev-staging"
 
 
 def _killed(stage: Stage) -> None:
@@ -39,15 +49,16 @@ def _failed(stage: Stage) -> None:
     """The endpoint's first creation fails, so that it is Failed; the next run deletes and creates it."""
     before = stage.clear(whole=True)
     stage.delete_endpoint()
-    stage.bench.arm({"kind": "capacity", "target": "endpoint", "name": _NAME, "times": 2})
-    failed = stage.run_fails(before, DEPLOY, _FAILED, "InsufficientInstanceCapacity", endpoint="failed")
+    stage.bench.arm({"kind": "capacity", "target": "endpoint", "name": ENDPOINT})
+    arn = stage.begin()
+    stage.run_fails(before, arn, "Roll Out", _FAILED, "InsufficientInstanceCapacity", endpoint="failed")
     stage.struck()
-    stage.runs_again(before, failed, endpoint_may_fail=True)
+    stage.runs_again(before, arn, endpoint_may_fail=True)
 
 
 def _slow_to_answer(stage: Stage) -> None:
     before = stage.clear(whole=True)
-    stage.bench.arm({"kind": "answer", "name": _NAME, "seconds": 0.1, "times": None})
+    stage.bench.arm({"kind": "answer", "name": ENDPOINT, "seconds": 0.1, "times": None})
     stage.run_succeeds(before)
     stage.struck()
     median = stage.last_report().latency.p50_ms
@@ -62,74 +73,101 @@ def _wrong(stage: Stage) -> str:
 def _answers_wrong(stage: Stage) -> None:
     before = stage.clear(whole=True)
     body = _wrong(stage)
-    arn = stage.bench.started(stage.bench.fire())
+    arn = stage.begin()
     with stage.bench.traffic.paused():  # it would be answered the same, and rightly complain
         stage.entered(arn, TEST)
-        stage.bench.arm({"kind": "answer", "name": _NAME, "body": body, "content_type": "text/csv", "times": None})
+        stage.bench.arm({"kind": "answer", "name": ENDPOINT, "body": body, "content_type": "text/csv", "times": None})
         stage.bench.ended(arn)
         stage.struck()
-    failed = stage.run_fails_in(before, arn, TEST, _FAILED, "predictions for 1 rows", endpoint="new")
-    stage.runs_again(before, failed)
+    stage.run_fails(before, arn, "Roll Out", _FAILED, "predictions for 1 rows", endpoint="new")
+    stage.rolls_out_again(before, arn)
+
+
+def _ping(name: str, seconds: float, status: object = 503) -> Fault:
+    return {"kind": "ping", "name": name, "status": status, "times": None, "give_up_seconds": seconds}
 
 
 SCENARIOS = (
-    fails(
-        "endpoint-never-starts",
+    *fail(
         _GROUP,
-        "the new model's container ends at its start",
-        DEPLOY,
-        "rolled back; fails and says what serves",
-        [{"kind": "kill", "target": "endpoint", "name": _NAME, "when": "start", "times": 2}],
-        _FAILED,
-        "was rolled back",
+        Failed(
+            "staging-never-healthy",
+            "the new model's container never passes the health check",
+            DEPLOY_STAGING,
+            "fails in staging; nobody else has seen it",
+            [_ping(_STAGING, 1)],
+            _FAILED,
+            ["did not pass the ping health check"],
+        ),
+        Failed(
+            "staging-no-capacity",
+            "no capacity for the staging endpoint",
+            DEPLOY_STAGING,
+            "fails and says why",
+            [{"kind": "capacity", "target": "endpoint", "name": _STAGING, "times": 2}],
+            _FAILED,
+            ["InsufficientInstanceCapacity"],
+        ),
     ),
-    fails(
-        "endpoint-never-healthy",
+    *fail(
         _GROUP,
-        "the new model's container never passes the health check",
-        DEPLOY,
-        "rolled back; fails and says what serves",
-        [{"kind": "ping", "name": _NAME, "status": 503, "times": None, "give_up_seconds": 2}],
-        _FAILED,
-        "was rolled back",
-        "did not pass the ping health check",
+        Failed(
+            "endpoint-never-starts",
+            "the new model's container ends at its start",
+            DEPLOY,
+            "rolled back; fails and says what serves",
+            [{"kind": "kill", "target": "endpoint", "name": ENDPOINT, "when": "start"}],
+            _FAILED,
+            ["was rolled back"],
+        ),
+        Failed(
+            "endpoint-never-healthy",
+            "the new model's container never passes the health check",
+            DEPLOY,
+            "rolled back; fails and says what serves",
+            [_ping(ENDPOINT, 2)],
+            _FAILED,
+            ["was rolled back", "did not pass the ping health check"],
+        ),
+        Failed(
+            "endpoint-health-check-stalls",
+            "the new model's container does not answer the health check in time",
+            DEPLOY,
+            "rolled back; fails and says what serves",
+            [_ping(ENDPOINT, 3, "stall")],
+            _FAILED,
+            ["was rolled back"],
+        ),
+        Failed(
+            "endpoint-no-capacity",
+            "no capacity for the new model's instance",
+            DEPLOY,
+            "rolled back; fails and says why",
+            [{"kind": "capacity", "target": "endpoint", "name": ENDPOINT}],
+            _FAILED,
+            ["InsufficientInstanceCapacity"],
+        ),
     ),
-    fails(
-        "endpoint-health-check-stalls",
+    *survive(
         _GROUP,
-        "the new model's container does not answer the health check in time",
-        DEPLOY,
-        "rolled back; fails and says what serves",
-        [{"kind": "ping", "name": _NAME, "status": "stall", "times": None, "give_up_seconds": 3}],
-        _FAILED,
-        "was rolled back",
+        Survived(
+            "staging-healthy-too-late",
+            "the container becomes healthy after the deadline of the deployment",
+            DEPLOY_STAGING,
+            "the second try waits for it and deploys",
+            [{"kind": "ping", "name": _STAGING, "status": 503, "times": round(DEPLOY_SECONDS * 11)}],
+        ),
     ),
-    fails(
-        "endpoint-no-capacity",
+    *survive(
         _GROUP,
-        "no capacity for the new model's instance",
-        DEPLOY,
-        "rolled back; fails and says why",
-        [{"kind": "capacity", "target": "endpoint", "name": _NAME, "times": 2}],
-        _FAILED,
-        "InsufficientInstanceCapacity",
-    ),
-    survives(
-        "endpoint-healthy-too-late",
-        _GROUP,
-        "the new model's container becomes healthy after the deadline of the deployment",
-        DEPLOY,
-        "the second try waits for it and deploys",
-        [{"kind": "ping", "name": _NAME, "status": 503, "times": round(DEPLOY_SECONDS * 11)}],
-        tries=[DEPLOY],
-    ),
-    survives(
-        "endpoint-dies-after-healthy",
-        _GROUP,
-        "the new model's container dies soon after it became healthy",
-        TEST,
-        "SageMaker starts it again; the test, if it met that, is tried again",
-        [{"kind": "kill", "target": "endpoint", "name": _NAME, "when": {"after_seconds": 2.0}}],
+        Survived(
+            "endpoint-dies-after-healthy",
+            "the new model's container dies soon after it became healthy",
+            TEST,
+            "SageMaker starts it again; the test, if it met that, is tried again",
+            [{"kind": "kill", "target": "endpoint", "name": ENDPOINT, "when": {"after_seconds": 2.0}}],
+            tries=[],
+        ),
         endpoint_may_fail=True,
     ),
     Scenario(

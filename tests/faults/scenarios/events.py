@@ -74,14 +74,14 @@ def _two_executions(stage: Stage) -> None:
     """Both train; the endpoint ends up with the model of one of them, tested. The other may have been overtaken."""
     before = stage.clear(whole=True)
     bench = stage.bench
-    when = bench.fire()
-    first = bench.started(when)
+    first = stage.begin()
     second = bench.start_again(first, "beside")
     ended = [bench.ended(arn) for arn in (first, second)]
     good = [execution for execution in ended if execution.status == "SUCCEEDED"]
     overtaken = [execution for execution in ended if execution.status == "FAILED"]
     known = ("expected InService", "Cannot update in-progress endpoint", "was rolled back")
     bench.until(lambda: len(stage.read()) == 2, 15, "two messages to people")
+    bench.source.deployed()
     serving = bench.endpoint()["EndpointConfigName"]
     states = bench.client("stepfunctions")
     tested = [states.describe_execution(executionArn=execution.arn).get("output", "") for execution in good]

@@ -3,7 +3,6 @@
 from local_cloud.kaggle import Fault
 from tests.faults.scenario import Scenario
 from tests.faults.scenarios.ingestion import fails
-from tests.faults.scenarios.runs import survives
 from tests.faults.stage import Stage
 
 _GROUP = "functions"
@@ -75,14 +74,5 @@ SCENARIOS = (
         _slow_secret,
         "Task timed out after 3.00 seconds",
         function_seconds=3,
-    ),
-    survives(
-        "run-id-function-killed",
-        _GROUP,
-        "kill -9 of the run-ID function once",
-        "Create Run ID",
-        "the second try gives the same run ID",
-        [{"kind": "kill", "target": "function", "name": "*-create-run-id", "when": "start"}],
-        tries=["Create Run ID"],
     ),
 )

@@ -1,20 +1,38 @@
-"""Jobs are killed, run out of memory, disk or time, get no instance, or are never created."""
+"""Jobs are killed, run out of memory, disk or time, get no instance; executions are stopped or run out of time."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tests.faults.definitions import job_limit, time_limit
 from tests.faults.scenario import Scenario
-from tests.faults.scenarios.runs import DEPLOY, JOBS, PREPROCESS, TEST, TRAIN, Fault, fails, survives
+from tests.faults.scenarios.runs import (
+    DEPLOY,
+    DEPLOY_STAGING,
+    EVALUATE,
+    JOBS,
+    PREPROCESS,
+    TEST,
+    TEST_STAGING,
+    TRAIN,
+    TRIED_TWICE,
+    Failed,
+    Fault,
+    Survived,
+    fail,
+    survive,
+)
 from tests.faults.stage import Stage
 
 _GROUP = "jobs"
 _FAILED = "States.TaskFailed"
+_AT_WORK = {"after_seconds": 0.6}
 _MIDDLE = {  # a moment at which the job is at work
-    PREPROCESS: {"after_seconds": 0.6},
+    **dict.fromkeys(JOBS, _AT_WORK),
     TRAIN: {"when_log_says": "validation:mse"},
+    DEPLOY_STAGING: {"when_log_says": "Creating endpoint"},
     DEPLOY: {"when_log_says": "Updating endpoint"},
-    TEST: {"after_seconds": 0.6},
 }
+_MANY_TREES = {"n_estimators": "4000"}
 
 
 def _kill(state: str, when: object, times: int = 1) -> Fault:
@@ -25,173 +43,199 @@ def _about(kind: str, state: str, times: int = 2, **fields: object) -> Fault:
     return {"kind": kind, "name": JOBS[state], "times": times, **fields}
 
 
-def _stopped(stage: Stage) -> None:
-    """Somebody stops the execution while a job runs."""
+def _all_killed(name: str, fault: str, moments: Sequence[tuple[str, object]]) -> tuple[Scenario, ...]:
+    row = Survived(
+        name,
+        f"kill -9 of each job once, {fault}",
+        "each job but Deploy Endpoint",
+        "the second try of each succeeds; one model, tested",
+        [_kill(state, when) for state, when in moments],
+        TRIED_TWICE,
+    )
+    return survive(_GROUP, row)
+
+
+def _endless_training(definition: dict[str, Any]) -> None:
+    time_limit(3, TRAIN)(definition)
+    job_limit(60, TRAIN, **_MANY_TREES)(definition)
+
+
+def _ended_early(stage: Stage) -> None:
+    """An execution that somebody stops, the same again that takes too long, and again."""
     before = stage.clear(whole=True)
     bench = stage.bench
-    arn = bench.started(bench.fire())
-    bench.until(lambda: bench.jobs_under_way(), 60, "running job")
+    arn = stage.begin()
+    bench.until(bench.jobs_under_way, 60, "running job")
     bench.client("stepfunctions").stop_execution(executionArn=arn, error="Enough", cause="Stopped by hand")
-    ended = bench.ended(arn)
-    stage.require(*(() if (ended.status, ended.error) == ("ABORTED", "Enough") else (f"it ended {ended}",)))
-    bench.until(lambda: not bench.jobs_under_way(), 60, "end of the jobs")
+    stopped = bench.ended(arn)
+    stage.require(*(() if (stopped.status, stopped.error) == ("ABORTED", "Enough") else (f"it ended {stopped}",)))
     stage.require(*stage.checker.problems(before))
-    stage.run_again_alone(before, arn)
-
-
-def _timed_out(stage: Stage) -> None:
-    """The whole execution takes too long: no state is left to tell anybody, so an alarm does."""
-    before = stage.clear(whole=True)
-    bench = stage.bench
     bench.use_machine(whole=True, change=time_limit(2))
-    arn = bench.started(bench.fire())
-    ended = bench.ended(arn)
-    stage.require(*(() if ended.status == "TIMED_OUT" else (f"it ended {ended}",)))
+    late = bench.ended(bench.start_again(arn, "late"))
+    stage.require(*(() if late.status == "TIMED_OUT" else (f"it ended {late}",)))
     alarm = bench.resource("TimedOutExecutionsAlarm")
     stage.wait_for_alarm(alarm)
-    bench.until(lambda: not bench.jobs_under_way(), 60, "end of the jobs")
     stage.require(*stage.checker.problems(before))
     bench.use_machine(whole=True)
     stage.run_again_alone(before, arn, f"alarm {alarm}")
 
 
-def _endless_training(definition: dict[str, Any]) -> None:
-    time_limit(3, TRAIN)(definition)
-    job_limit(60, TRAIN, n_estimators="4000")(definition)
-
-
-_SECOND_TRY = "the second try of each succeeds; one model, tested"
-
 SCENARIOS = (
-    survives(
-        "jobs-killed-at-start",
-        _GROUP,
-        "kill -9 of each job once, at its start",
-        "each job",
-        _SECOND_TRY,
-        [_kill(state, "start") for state in JOBS],
-        tries=list(JOBS),
+    *_all_killed("jobs-killed-at-start", "at its start", [(state, "start") for state in TRIED_TWICE]),
+    *_all_killed("jobs-killed-in-the-middle", "while it is at work", [(s, _MIDDLE[s]) for s in TRIED_TWICE]),
+    *_all_killed(
+        "jobs-killed-at-end", "when its work is done and nothing is uploaded", [(s, "end") for s in TRIED_TWICE]
     ),
-    survives(
-        "jobs-killed-in-the-middle",
+    *survive(
         _GROUP,
-        "kill -9 of each job once, while it is at work",
-        "each job",
-        _SECOND_TRY,
-        [_kill(state, _MIDDLE[state]) for state in JOBS],
-        tries=list(JOBS),
+        Survived(
+            "job-instance-lost",
+            "the instance of a job is lost",
+            PREPROCESS,
+            "the second try succeeds",
+            [_about("instance_lost", PREPROCESS, times=1, when=_AT_WORK)],
+        ),
+        Survived(
+            "job-no-capacity-once",
+            "no capacity for a job, a moment later there is",
+            EVALUATE,
+            "the second try succeeds",
+            [_about("capacity", EVALUATE, times=1, target="job")],
+        ),
+        Survived(
+            "job-memory-once",
+            "a job is killed for its memory once",
+            TEST_STAGING,
+            "the second try succeeds",
+            [_about("memory", TEST_STAGING, times=1, megabytes=30)],
+        ),
     ),
-    survives(
-        "jobs-killed-at-end",
+    *fail(
         _GROUP,
-        "kill -9 of each job once, when its work is done and nothing is uploaded",
-        "each job",
-        _SECOND_TRY,
-        [_kill(state, "end") for state in JOBS],
-        tries=list(JOBS),
-    ),
-    *(
-        fails(
-            f"job-killed-twice-{state.split()[0].lower()}",
-            _GROUP,
+        Failed(
+            "job-killed-twice",
             "kill -9 of the job and of its second try",
-            state,
+            PREPROCESS,
             "fails with the job's description",
-            [_kill(state, _MIDDLE[state], times=2)],
+            [_kill(PREPROCESS, _AT_WORK, times=2)],
             _FAILED,
-            "exit code 137" if state != TRAIN else "AlgorithmError",
-            endpoint="new" if state == TEST else "kept",
-        )
-        for state in (PREPROCESS, TRAIN, TEST)
+            ["exit code 137"],
+        ),
+        Failed(
+            "training-killed-twice",
+            "kill -9 of the job and of its second try",
+            TRAIN,
+            "fails with the job's description",
+            [_kill(TRAIN, _MIDDLE[TRAIN], times=2)],
+            _FAILED,
+            ["AlgorithmError"],
+        ),
+        Failed(
+            "job-no-capacity",
+            "no capacity for a job",
+            TRAIN,
+            "fails, the cause says CapacityError",
+            [_about("capacity", TRAIN, target="job")],
+            _FAILED,
+            ["CapacityError"],
+        ),
+        Failed(
+            "job-out-of-memory",
+            "a job needs more memory than there is",
+            TRAIN,
+            "fails, the cause says what to do",
+            [_about("memory", TRAIN, megabytes=60)],
+            _FAILED,
+            ["more memory"],
+        ),
+        Failed(
+            "job-over-its-time",
+            "a job runs longer than it may",
+            TRAIN,
+            "SageMaker stops it; fails",
+            [],
+            _FAILED,
+            ["Stopped"],
+            change=job_limit(2, TRAIN, **_MANY_TREES),
+        ),
+        Failed(
+            "state-over-its-time",
+            "a state waits longer for its job than it may",
+            TRAIN,
+            "States.Timeout, its job is stopped",
+            [],
+            "States.Timeout",
+            change=_endless_training,
+        ),
+        Failed(
+            "evaluation-killed-twice",
+            "kill -9 of the job and of its second try",
+            EVALUATE,
+            "fails with the job's description",
+            [_kill(EVALUATE, _AT_WORK, times=2)],
+            _FAILED,
+            ["exit code 137"],
+        ),
     ),
-    survives(
-        "job-instance-lost",
+    *fail(
         _GROUP,
-        "the instances of two jobs are lost once",
-        f"{PREPROCESS}, {TRAIN}",
-        _SECOND_TRY,
-        [_about("instance_lost", state, times=1, when=_MIDDLE[state]) for state in (PREPROCESS, TRAIN)],
-        tries=[PREPROCESS, TRAIN],
+        Failed(
+            "job-disk-too-small-for-inputs",
+            "the disk of a job has no room for its inputs",
+            PREPROCESS,
+            "fails, the cause says so",
+            [_about("volume", PREPROCESS, megabytes=1)],
+            _FAILED,
+            ["Insufficient disk space"],
+        ),
+        Failed(
+            "job-disk-full",
+            "the disk of a job is full",
+            PREPROCESS,
+            "fails, the cause names the parameter to raise",
+            [_about("volume", PREPROCESS, megabytes=2)],
+            _FAILED,
+            ["No space left on device", "JobVolumeSizeInGB"],
+        ),
+        prepare=lambda stage: stage.serve_larger(1950),
     ),
-    survives(
-        "job-no-capacity-once",
+    *fail(
         _GROUP,
-        "no capacity for a job, a moment later there is",
-        TEST,
-        "the second try succeeds",
-        [_about("capacity", TEST, times=1, target="job")],
-        tries=[TEST],
+        Failed(
+            "staging-test-killed-twice",
+            "kill -9 of the job and of its second try",
+            TEST_STAGING,
+            "fails with the job's description, the staging endpoint is removed",
+            [_kill(TEST_STAGING, _AT_WORK, times=2)],
+            _FAILED,
+            ["exit code 137", "test-staging"],
+        ),
     ),
-    fails(
-        "job-no-capacity",
+    *fail(
         _GROUP,
-        "no capacity for a job",
-        TRAIN,
-        "fails, the cause says CapacityError",
-        [_about("capacity", TRAIN, target="job")],
-        _FAILED,
-        "CapacityError",
+        Failed(
+            "deployment-killed",
+            "kill -9 of the job while it updates the endpoint",
+            DEPLOY,
+            "fails at once: an update is not tried again",
+            [_kill(DEPLOY, _MIDDLE[DEPLOY])],
+            _FAILED,
+            ["exit code 137", "deploy-endpoint"],
+            endpoint="new",
+        ),
     ),
-    fails(
-        "job-out-of-memory",
+    *fail(
         _GROUP,
-        "a job needs more memory than there is",
-        TRAIN,
-        "fails, the cause says what to do",
-        [_about("memory", TRAIN, megabytes=60)],
-        _FAILED,
-        "more memory",
-    ),
-    fails(
-        "job-disk-full",
-        _GROUP,
-        "the disk of a job is full",
-        PREPROCESS,
-        "fails, the cause says so",
-        [_about("volume", PREPROCESS, megabytes=1)],
-        _FAILED,
-        "No space left on device",
-        prepare=lambda stage: stage.serve_larger(930),
-    ),
-    fails(
-        "job-disk-too-small-for-inputs",
-        _GROUP,
-        "the disk of a job has no room for its inputs",
-        PREPROCESS,
-        "fails, the cause says so",
-        [_about("volume", PREPROCESS, megabytes=1)],
-        _FAILED,
-        "Insufficient disk space",
-        prepare=lambda stage: stage.serve_larger(1600),
-    ),
-    fails(
-        "job-over-its-time",
-        _GROUP,
-        "a job runs longer than it may",
-        TRAIN,
-        "SageMaker stops it; fails",
-        [],
-        _FAILED,
-        "Stopped",
-        change=job_limit(2, TRAIN, n_estimators="4000"),
-    ),
-    fails(
-        "state-over-its-time",
-        _GROUP,
-        "a state waits longer for its job than it may",
-        TRAIN,
-        "States.Timeout, its job is stopped",
-        [],
-        "States.Timeout",
-        change=_endless_training,
-    ),
-    Scenario(
-        "execution-over-its-time",
-        _GROUP,
-        "the execution takes longer than it may",
-        "all states",
-        "TIMED_OUT, its job is stopped, one alarm; run again, it succeeds",
-        _timed_out,
+        Failed(
+            "test-killed-twice",
+            "kill -9 of the job and of its second try",
+            TEST,
+            "fails with the job's description",
+            [_kill(TEST, _AT_WORK, times=2)],
+            _FAILED,
+            ["exit code 137", "test-endpoint"],
+            endpoint="new",
+        ),
     ),
     Scenario(
         "execution-stopped",
@@ -199,6 +243,14 @@ SCENARIOS = (
         "somebody stops the execution",
         "all states",
         "ABORTED, its job is stopped, nobody is told; run again, it succeeds",
-        _stopped,
+        _ended_early,
+    ),
+    Scenario(
+        "execution-over-its-time",
+        _GROUP,
+        "the execution takes longer than it may",
+        "all states",
+        "TIMED_OUT, its job is stopped, one alarm; run again, it succeeds",
+        _ended_early,
     ),
 )

@@ -1,6 +1,11 @@
-"""Scenarios that strike an execution: it succeeds all the same, or fails in one state and succeeds when run again."""
+"""Scenarios that strike an execution: it succeeds all the same, or fails in one state and succeeds when run again.
+
+Faults that strike different states share an execution, and executions that fail share the one that then succeeds: else
+the suite would take an hour.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tests.faults.definitions import Change
@@ -8,68 +13,112 @@ from tests.faults.scenario import Scenario
 from tests.faults.stage import Stage
 
 Fault = Mapping[str, Any]
-PREPROCESS, TRAIN, DEPLOY, TEST = "Preprocess", "Train Random Forest", "Deploy Endpoint", "Test Endpoint"
+RUN_ID, NOTIFY = "Create Run ID", "Notify Success"
+PREPROCESS, TRAIN, EVALUATE = "Preprocess", "Train Random Forest", "Evaluate"
+DEPLOY_STAGING, TEST_STAGING = "Deploy Staging Endpoint", "Test Staging Endpoint"
+DEPLOY, TEST = "Deploy Endpoint", "Test Endpoint"
 JOBS = {
     PREPROCESS: "*-preprocess-*",
     TRAIN: "*-train-*",
+    EVALUATE: "*-evaluate-*",
+    DEPLOY_STAGING: "*-deploy-staging-*",
+    TEST_STAGING: "*-test-staging-*",
     DEPLOY: "*-deploy-endpoint-*",
     TEST: "*-test-endpoint-*",
 }
+TRIED_TWICE = [state for state in JOBS if state != DEPLOY]
+_ROLLOUT = (DEPLOY_STAGING, TEST_STAGING, DEPLOY, TEST)
+ENDPOINT = "treering-dev"  # and not the one in staging
 
 
-def survives(
-    name: str,
-    group: str,
-    fault: str,
-    where: str,
-    expected: str,
-    faults: Sequence[Fault],
-    *,
-    tries: Sequence[str] = (),
-    endpoint_may_fail: bool = False,
-) -> Scenario:
-    """The execution succeeds; the states `tries` were tried more than once."""
+@dataclass(frozen=True)
+class Survived:
+    """A fault after which the state `where` is tried again, and succeeds."""
+
+    name: str
+    fault: str
+    where: str
+    expected: str
+    faults: Sequence[Fault]
+    tries: Sequence[str] | None = None  # the states that are tried again; none: `where`
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A fault that an execution does not survive: it ends with this error and a cause with these words.
+
+    `told` is the state that people are told of, where it is not `where`; `endpoint` is "new" where the new model is in
+    service. `change` alters the state machine for this execution.
+    """
+
+    name: str
+    fault: str
+    where: str
+    expected: str
+    faults: Sequence[Fault]
+    error: str
+    words: Sequence[str] = ()
+    endpoint: str = "kept"
+    change: Change | None = None
+
+    @property
+    def told(self) -> str:
+        """The weekly training knows its rollout as one state."""
+        return "Roll Out" if self.where in _ROLLOUT else self.where
+
+
+def survive(group: str, *rows: Survived, endpoint_may_fail: bool = False) -> tuple[Scenario, ...]:
+    """One execution that meets all these faults, each in a state of its own, and succeeds."""
 
     def play(stage: Stage) -> None:
         before = stage.clear(whole=True)
-        stage.bench.arm(*faults)
+        stage.bench.arm(*(fault for row in rows for fault in row.faults))
+        tries = [state for row in rows for state in ([row.where] if row.tries is None else row.tries)]
         stage.run_succeeds(before, tries=tries, endpoint_may_fail=endpoint_may_fail)
-        stage.struck()
+        stage.require(*(f"{kind} was armed, but did not happen" for kind in stage.not_struck()))
 
-    return Scenario(name, group, fault, where, expected, play)
+    return tuple(Scenario(row.name, group, row.fault, row.where, row.expected, play) for row in rows)
 
 
-def fails(
-    name: str,
-    group: str,
-    fault: str,
-    where: str,
-    expected: str,
-    faults: Sequence[Fault],
-    error: str,
-    *words: str,
-    endpoint: str = "kept",
-    endpoint_may_fail: bool = False,
-    change: Change | None = None,
-    prepare: Callable[[Stage], object] = lambda _stage: None,
-) -> Scenario:
-    """The execution fails in the state `where` with this error and a cause with these words; run again, it succeeds.
+def fail(
+    group: str, *rows: Failed, prepare: Callable[[Stage], object] = lambda _stage: None, endpoint_may_fail: bool = False
+) -> tuple[Scenario, ...]:
+    """Executions on the same input, each of which fails for another reason, and one that then succeeds.
 
-    `change` alters the state machine for the failing execution.
+    Where the last of them has put the new model into service, training it again would find it no better than itself: then
+    its rollout is started again.
     """
 
     def play(stage: Stage) -> None:
         before = stage.clear(whole=True)
         prepare(stage)
-        stage.bench.use_machine(whole=True, change=change)
-        stage.bench.arm(*faults)
-        failed = stage.run_fails(before, where, error, *words, endpoint=endpoint, endpoint_may_fail=endpoint_may_fail)
-        if faults:
-            stage.struck()
+        first = arn = ""
+        for number, row in enumerate(rows):
+            stage.bench.use_machine(whole=True, change=row.change)
+            stage.bench.arm(*row.faults)
+            arn = stage.bench.start_again(first, f"again-{number}") if first else stage.begin()
+            first = first or arn
+            with stage.about(row.name):
+                stage.run_fails(
+                    before,
+                    arn,
+                    row.told,
+                    row.error,
+                    *row.words,
+                    endpoint=row.endpoint,
+                    endpoint_may_fail=endpoint_may_fail,
+                )
+                stage.require(*(f"{kind} was armed, but did not happen" for kind in stage.not_struck()))
         stage.bench.use_machine(whole=True)
-        stage.runs_again(before, failed, endpoint_may_fail=endpoint_may_fail)
+        if rows[-1].endpoint == "new":
+            stage.rolls_out_again(before, arn, failed=len(rows))
+        else:
+            stage.runs_again(before, first, failed=len(rows), endpoint_may_fail=endpoint_may_fail)
 
-    told = "; people are told once, the old model serves on; run again, it succeeds"
-    if endpoint == "new":
-        told = "; people are told once, the new model is in service; run again, it succeeds"
-    return Scenario(name, group, fault, where, expected + told, play)
+    return tuple(Scenario(row.name, group, row.fault, row.where, _expected(row), play) for row in rows)
+
+
+def _expected(row: Failed) -> str:
+    if row.endpoint == "new":
+        return f"{row.expected}; people are told once, the new model is in service; rolled out again, it succeeds"
+    return f"{row.expected}; people are told once, the old model serves on; run again, it succeeds"

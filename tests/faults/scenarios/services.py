@@ -4,7 +4,18 @@ from collections.abc import Sequence
 
 from tests.faults.scenario import Scenario
 from tests.faults.scenarios.ingestion import fails as ingestion_fails
-from tests.faults.scenarios.runs import PREPROCESS, TRAIN, Fault, fails, survives
+from tests.faults.scenarios.runs import (
+    EVALUATE,
+    NOTIFY,
+    PREPROCESS,
+    RUN_ID,
+    TRAIN,
+    Failed,
+    Fault,
+    Survived,
+    fail,
+    survive,
+)
 from tests.faults.stage import Stage
 
 _GROUP = "services"
@@ -27,14 +38,14 @@ def _topic_fails(stage: Stage) -> None:
     before = stage.clear(whole=True)
     bench = stage.bench
     bench.arm(_error("sns", "Publish", "InternalError", 500, _FOR_EVER))
-    arn = bench.started(bench.fire())
+    arn = stage.begin()
     ended = bench.ended(arn)
     stage.struck()
     stage.require(
         *(() if (ended.status, ended.error[:4]) == ("FAILED", "SNS.") else (f"it ended {ended}",)),
         *stage.checker.problems(before),
     )
-    stage.run_again_alone(before, arn)
+    stage.rolls_out_again(before, arn, failed=0)
 
 
 def _ingests(name: str, fault: str, expected: str, faults: Sequence[Fault]) -> Scenario:
@@ -65,7 +76,7 @@ SCENARIOS = (
         _GROUP,
         "S3 throttles writes for ever",
         "TransientError that names the object",
-        lambda stage: stage.bench.arm(_error("s3", "PutObject", "SlowDown", 503, _FOR_EVER, match="raw/")),
+        lambda stage: stage.bench.arm(_error("s3", "PutObject", "SlowDown", 503, _FOR_EVER, match="/raw/")),
         "SlowDown",
         "Trying again later may help",
     ),
@@ -121,79 +132,86 @@ SCENARIOS = (
         "Trying again later may help",
         one_try=True,
     ),
-    survives(
-        "s3-fails-under-a-job",
+    *survive(
         _GROUP,
-        "S3 fails while a job's inputs are copied",
-        PREPROCESS,
-        "the job fails, its second try succeeds",
-        [_error("s3", "GetObject", "InternalError", 500, 6, match="/train.csv")],
-        tries=[PREPROCESS],
+        Survived(
+            "lambda-throttles",
+            "Lambda throttles the run-ID function",
+            RUN_ID,
+            "tried again",
+            [_error("lambda", "Invoke", "TooManyRequestsException", 429, match="create-run-id")],
+        ),
+        Survived(
+            "s3-fails-under-a-job",
+            "S3 fails while a job's inputs are copied",
+            PREPROCESS,
+            "the job fails, its second try succeeds",
+            [_error("s3", "GetObject", "InternalError", 500, 6, match="/train.csv")],
+        ),
+        Survived(
+            "s3-fails-under-an-upload",
+            "S3 fails while a job's results are stored",
+            TRAIN,
+            "the job fails, its second try succeeds; no half model",
+            [_error("s3", "PutObject", "InternalError", 500, 6, match="model.tar.gz")],
+        ),
+        Survived(
+            "sagemaker-throttles",
+            "SageMaker throttles the creation of a job",
+            EVALUATE,
+            "tried again under another name",
+            [_error("sagemaker", "CreateProcessingJob", "ThrottlingException", 400, match="-evaluate-")],
+        ),
+        Survived(
+            "sns-fails-once",
+            "the topic fails once",
+            NOTIFY,
+            "tried again; people are told once",
+            [_error("sns", "Publish", "InternalError", 500)],
+        ),
     ),
-    survives(
-        "s3-fails-under-an-upload",
+    *survive(
         _GROUP,
-        "S3 fails while a job's results are stored",
-        TRAIN,
-        "the job fails, its second try succeeds; no half model",
-        [_error("s3", "PutObject", "InternalError", 500, 6, match="model.tar.gz")],
-        tries=[TRAIN],
+        Survived(
+            "run-id-function-killed",
+            "kill -9 of the run-ID function once",
+            RUN_ID,
+            "the second try gives the same run ID",
+            [{"kind": "kill", "target": "function", "name": "*-create-run-id", "when": "start"}],
+        ),
+        Survived(
+            "sagemaker-answer-lost",
+            "a job is created, but the answer is lost",
+            PREPROCESS,
+            "created again under another name; the first one ends by itself",
+            [_lost("sagemaker", "CreateProcessingJob", "-preprocess-")],
+        ),
+        Survived(
+            "sagemaker-quota",
+            "a quota of SageMaker is used up for the moment",
+            TRAIN,
+            "tried again under another name",
+            [_error("sagemaker", "CreateTrainingJob", "ResourceLimitExceeded", 400)],
+        ),
     ),
-    survives(
-        "sagemaker-throttles",
+    *fail(
         _GROUP,
-        "SageMaker throttles the creation of jobs",
-        f"{PREPROCESS}, {TRAIN}",
-        "tried again, each under a name of its own",
-        [
-            _error("sagemaker", "CreateProcessingJob", "ThrottlingException", 400),
-            _error("sagemaker", "CreateTrainingJob", "ResourceLimitExceeded", 400),
-        ],
-        tries=[PREPROCESS, TRAIN],
-    ),
-    fails(
-        "sagemaker-fails-for-ever",
-        _GROUP,
-        "SageMaker refuses to create a job",
-        TRAIN,
-        "fails after three tries",
-        [_error("sagemaker", "CreateTrainingJob", "InternalFailure", 500, _FOR_EVER)],
-        "SageMaker.AmazonSageMakerException",
-        "InternalFailure",
-    ),
-    survives(
-        "sagemaker-answer-lost",
-        _GROUP,
-        "a job is created, but the answer is lost",
-        PREPROCESS,
-        "created again under another name; the first one ends by itself",
-        [_lost("sagemaker", "CreateProcessingJob")],
-        tries=[PREPROCESS],
-    ),
-    survives(
-        "lambda-throttles",
-        _GROUP,
-        "Lambda throttles the run-ID function",
-        "Create Run ID",
-        "tried again",
-        [_error("lambda", "Invoke", "TooManyRequestsException", 429)],
-        tries=["Create Run ID"],
-    ),
-    survives(
-        "sns-fails-once",
-        _GROUP,
-        "the topic fails once",
-        "Notify Success",
-        "tried again; people are told once",
-        [_error("sns", "Publish", "InternalError", 500)],
-        tries=["Notify Success"],
+        Failed(
+            "sagemaker-fails-for-ever",
+            "SageMaker fails to create a job",
+            TRAIN,
+            "fails after three tries",
+            [_error("sagemaker", "CreateTrainingJob", "InternalFailure", 500, _FOR_EVER)],
+            "SageMaker.AmazonSageMakerException",
+            ["InternalFailure"],
+        ),
     ),
     Scenario(
         "sns-fails-for-ever",
         _GROUP,
         "the topic fails for ever",
         "Notify Success, Notify Failure",
-        "the execution fails with SNS's error, the new model is in service, nobody can be told; run again, it succeeds",
+        "the execution fails with SNS's error, the new model is in service, nobody can be told; rolled out again, they are",
         _topic_fails,
     ),
 )

@@ -64,10 +64,11 @@ def _without_role(stage: Stage) -> None:
     role = _Role(stage.bench.client("iam"), name)
     role.delete()
     try:
-        failed = stage.run_fails(before, _TRAIN, "SageMaker.AmazonSageMakerException", name)
+        arn = stage.begin()
+        stage.run_fails(before, arn, _TRAIN, "SageMaker.AmazonSageMakerException", name)
     finally:
         role.create()
-    stage.runs_again(before, failed)
+    stage.runs_again(before, arn)
 
 
 SCENARIOS = (

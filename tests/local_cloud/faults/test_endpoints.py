@@ -145,3 +145,21 @@ def test_an_answer_that_comes_too_late_is_an_error(serving, monkeypatch) -> None
         invoke(serving)
 
     assert "Your invocation timed out" in failed.value.response["Error"]["Message"]
+
+
+def test_faults_can_be_for_one_configuration_or_variant(serving) -> None:  # noqa: F811
+    """Containers of others are spared, at their start as in service."""
+    create(serving)
+    serving.faults.arm([
+        Kill(target="endpoint", config="oak-*"),
+        Ping(config="elm-config", variant="voak", times=None),
+        Answer(config="elm-*", body="changed", times=None),
+        Answer(variant="voak", body="never", times=None),
+    ])  # fmt: skip
+    before = answers(serving)
+    updated = update(serving, "elm")
+
+    assert before == "never"
+    assert (updated["EndpointStatus"], updated["EndpointConfigName"]) == ("InService", "elm-config")
+    assert answers(serving) == "changed"
+    assert [fault["hits"] for fault in serving.faults.as_json()["armed"]] == [0, 0, 1, 1]

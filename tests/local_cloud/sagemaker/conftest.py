@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 
+from local_cloud.clock import Clock
 from local_cloud.faults import FaultPlan
 from local_cloud.sagemaker import RoleNotAssumableError, SageMakerEnvironment, SageMakerService
 from local_cloud.sandbox import Mount
+from local_cloud.waits import ClockWaits
 
 REGION, ACCOUNT, BUCKET = "us-east-1", "000000000000", "forest"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/job"
@@ -83,6 +86,18 @@ class Cloud:
     sessions: list[tuple[str, str]]
     changes: list[tuple[str, str]]
     faults: FaultPlan
+    clock: Clock
+    alarms: dict[str, str]
+    measured: list[tuple[str, str, Any, float]]
+
+    def pass_time(self, seconds: float) -> None:
+        """Moves the cloud's clock."""
+        self.clock.move_to(self.clock.now() + timedelta(seconds=seconds))
+
+    def metric(self, name: str, **dimensions: str) -> list[float]:
+        """What was measured of a metric with exactly these dimensions."""
+        found = list(self.measured)
+        return [value for metric, _unit, given, value in found if (metric, dict(given)) == (name, dimensions)]
 
     def put(self, key: str, content: str | bytes) -> str:
         """Stores an object; returns its URI."""
@@ -231,7 +246,11 @@ def cloud(aws_endpoint: str, tmp_path: Path) -> Iterator[Cloud]:
             raise LookupError(f"nobody pushed {uri}")
         return image
 
+    clock, alarms, measured = Clock(), {}, []
     environment = SageMakerEnvironment(
+        alarm_state=alarms.get,
+        measure=lambda measurements: measured.extend(measurements),
+        waits=ClockWaits(clock),
         endpoint_url=lambda: aws_endpoint,
         credentials_for_role=credentials,
         resolve_image=resolve,
@@ -256,6 +275,9 @@ def cloud(aws_endpoint: str, tmp_path: Path) -> Iterator[Cloud]:
         sessions=sessions,
         changes=changes,
         faults=environment.faults,
+        clock=clock,
+        alarms=alarms,
+        measured=measured,
     )
     yield made
     service.close()

@@ -199,7 +199,7 @@ def test_rollouts_and_rollbacks_by_hand_stand_between_the_weeks(found: Applicati
     lines = history.text(told).splitlines()
 
     assert [entry.kind for entry in told.entries] == ["weekly", "weekly", "rollback", "weekly"]
-    assert lines[3].split() == ["by", "hand", "rollback", "to", "1", "version", "1", "(new)"]
+    assert lines[3].split() == ["by", "hand", "rollback", "to", "1", "now", "version", "1"]
     assert lines[4].endswith("version 1")
     assert "3 weekly trainings: 2 deployed, 1 rejected" in lines
     assert "By hand: 1 rollback" in lines
@@ -271,7 +271,7 @@ def test_history_reads_the_file_of_the_last_run_whose_cloud_is_gone(
     told = history.read(tmp_path, None)
 
     assert told == story.read(found)
-    assert "version 1 (new)" in history.text(told)
+    assert "now version 1" in history.text(told)
     assert capsys.readouterr().out == ""
 
 

@@ -12,7 +12,7 @@ from tests.fakes.sagemaker_hosting import FakeHosting
 from treering.clock import Clock
 from treering.contracts import DeployEndpointResult
 from treering.errors import ConfigurationError, EndpointError
-from treering.steps.deployment import LONGEST_WAIT, ConfigSpec, EndpointState, Guardrails, ModelSpec
+from treering.steps.deployment import LONGEST_WAIT, ConfigSpec, EndpointState, Guardrails, ModelSpec, Trial
 
 ENDPOINT = "treering-dev-house-prices"
 NEW, OLD = "treering-dev-20240108-060000-0a1b2c3d-0", "treering-dev-20240101-060000-0a1b2c3d-0"
@@ -365,3 +365,27 @@ def test_a_failed_deployment_removes_nothing_old(job, hosting):
         work(job, hosting)
 
     assert set(old) < set(hosting.configs)
+
+
+def test_a_deployment_ends_an_experiment_first(job, hosting):
+    """The champion it compared with goes: the champion serves alone for a moment, so that the guardrails hold."""
+    serve_old(hosting)
+    trial = Trial("challenger", "experiment", 1, 0.1, "s3://bucket/captures/x")
+    hosting.models["experiment"] = ModelSpec("experiment", "arn:package/5", "role")
+    hosting.configs["experiment"] = ConfigSpec("experiment", OLD, "ml.t2.medium", 1, trial)
+    hosting.endpoints[ENDPOINT] = EndpointState("InService", "experiment")
+
+    message = work(job, hosting)
+
+    result = result_of(job)
+    assert hosting.calls == [
+        "update_endpoint",
+        "delete_config",
+        "delete_model",
+        "create_model",
+        "create_config",
+        "update_endpoint",
+    ]
+    assert hosting.guardrails is not None
+    assert (result.ended_experiment, result.previous_endpoint_config_name) == ("experiment", OLD)
+    assert "The experiment experiment has ended" in message

@@ -124,7 +124,7 @@ def test_a_comma_at_the_end_of_an_object_is_left_to_the_rules(grown, rows):
     assert plainly(grown.artefact, body + b",}", "application/json") is None
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_the_compiled_model_and_the_rules_never_disagree(grown, data):
     """Whatever the body, the compiled model says nothing, or to the last bit what the rules say."""
@@ -135,7 +135,7 @@ def test_the_compiled_model_and_the_rules_never_disagree(grown, data):
     assert said is None or said == by_the_rules(grown.artefact, body, kind)
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_nearly_plain_bodies_neither(grown, rows, data):
     """The same of plain bodies in which one thing was changed."""

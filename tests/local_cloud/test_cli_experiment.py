@@ -1,0 +1,193 @@
+"""An experiment as a person goes through it: a shadow, its report, its end; an A/B test with callers, and promotion."""
+
+import csv
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.local_cloud.test_cli_run import treering
+from treering import use_case
+from treering.steps.assignment import variant_for
+
+CASE = use_case.load("house_prices")
+QUICK = ["--parameter", "LoadTestSeconds=0", "--parameter", "TrafficWaitSeconds=0"]
+PATIENCE = 60  # seconds until what was asked is captured and measured
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@dataclass(frozen=True)
+class Up:
+    """A cloud that is up with version 1 in service, and a version 2 that may be tried."""
+
+    state: Path
+    environment: dict[str, str]
+    outputs: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        """A stranger's client."""
+        session = boto3.Session(
+            self.environment["AWS_ACCESS_KEY_ID"],
+            self.environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.environment["AWS_DEFAULT_REGION"],
+        )
+        return session.client(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])
+
+    def json(self, *arguments: str) -> Any:
+        """What a command answers a script."""
+        done = treering(*arguments, "--json", state=self.state)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def config(self) -> dict[str, Any]:
+        """The endpoint configuration in service."""
+        sagemaker = self.client("sagemaker")
+        name = sagemaker.describe_endpoint(EndpointName=self.outputs["EndpointName"])["EndpointConfigName"]
+        return dict(sagemaker.describe_endpoint_config(EndpointConfigName=name))
+
+    def captured(self, experiment: dict[str, Any], variant: str) -> int:
+        """How many requests of a variant lie in the bucket by now."""
+        prefix = experiment["captures"].partition(self.outputs["DataBucketName"] + "/")[2]
+        s3, bucket = self.client("s3"), self.outputs["DataBucketName"]
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/{self.outputs['EndpointName']}/{variant}/")
+        bodies = [s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in found.get("Contents", [])]
+        return sum(body.count(b"\n") for body in bodies)
+
+    def await_captures(self, experiment: dict[str, Any], variant: str, requests: int) -> int:
+        """The same, once there are so many, or time is up."""
+        deadline = time.monotonic() + PATIENCE
+        while (found := self.captured(experiment, variant)) < requests and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return found
+
+    def rows(self, split: str) -> list[dict[str, str]]:
+        """The rows of a split, as somebody would ask about them."""
+        [file] = list(self.state.glob(f"cloud/s3/**/{self.outputs['DataBucketName']}/datasets/*/*/{split}.csv"))
+        with file.open() as lines:
+            rows = list(csv.DictReader(lines))
+        return [{name: value for name, value in row.items() if name != CASE.target.column} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """Version 1 comes of a run; version 2 is the same model, registered again."""
+    state = tmp_path_factory.mktemp("experiment")
+    try:
+        said = treering("up", "--json", *QUICK, state=state)
+        assert said.returncode == 0, said.stderr
+        ran = treering("run", "--json", state=state)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        content = json.loads(said.stdout)
+        found = Up(state, content["environment"], content["stack"]["outputs"])
+        sagemaker, group = found.client("sagemaker"), found.outputs["ModelPackageGroupName"]
+        [first] = sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]
+        package = sagemaker.describe_model_package(ModelPackageName=first["ModelPackageArn"])
+        container = package["InferenceSpecification"]["Containers"][0]
+        sagemaker.create_model_package(
+            ModelPackageGroupName=group,
+            InferenceSpecification={
+                "Containers": [{"Image": container["Image"], "ModelDataUrl": container["ModelDataUrl"]}],
+                "SupportedContentTypes": ["text/csv"],
+                "SupportedResponseMIMETypes": ["text/csv"],
+            },
+            ModelApprovalStatus="Approved",
+            CustomerMetadataProperties=package["CustomerMetadataProperties"],
+        )
+        yield found
+    finally:
+        treering("down", state=state)
+
+
+def written(rows: list[dict[str, str]], file: Path) -> str:
+    """Write the rows as CSV; the file's name."""
+    with file.open("w") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return str(file)
+
+
+def test_a_shadow_sees_what_the_champion_is_asked_and_the_report_compares_them(up: Up, tmp_path: Path) -> None:
+    """Callers hear the champion; the same model twice is not better, on the rows that no model has learnt from."""
+    asked = [*up.rows("test")[:40], *up.rows("train")[:5]]
+    begun = up.json("experiment", "start", "2", "--shadow")
+    during = up.config()
+
+    treering("predict", written(asked, tmp_path / "rows.csv"), state=up.state)
+    captured = [up.await_captures(begun, variant, 1) for variant in ("main", "shadow")]
+    report = up.json("experiment", "report")
+    text = treering("experiment", "report", state=up.state)
+    up.json("experiment", "drop")
+    after = up.config()
+
+    assert [variant["VariantName"] for variant in during["ProductionVariants"]] == ["main"]
+    assert [variant["VariantName"] for variant in during["ShadowProductionVariants"]] == ["shadow"]
+    assert captured == [1, 1]
+    assert (report["champion"]["version"], report["challenger"]["version"]) == (1, 2)
+    assert report["champion"]["rows_with_truth"] == report["challenger"]["rows_with_truth"] == report["rows"] == 40
+    assert report["challenger"]["rows_learnt_from"] == 5
+    assert report["challenger"]["metrics"]["requests"] == 1
+    assert report["challenger"]["metrics"]["p99_ms"] > 0
+    assert report["difference"]["estimate"] == report["disagreement"][2] == 0
+    assert report["action"] == "drop"
+    assert "Stop and drop: version 2 is not better" in text.stdout
+    assert "ShadowProductionVariants" not in after
+    assert len(after["ProductionVariants"]) == 1
+
+
+def test_a_caller_stays_with_one_variant_and_the_promoted_challenger_goes_through_the_rollout(
+    up: Up, tmp_path: Path
+) -> None:
+    """Who asks decides which variant answers; after promotion, version 2 alone is in service, and nothing is left."""
+    file = written(up.rows("test")[:2], tmp_path / "rows.csv")
+    begun = up.json("experiment", "start", "2", "--weight", "0.5")
+    twice = treering("experiment", "start", "2", state=up.state)
+    callers = {
+        variant: next(name for name in "abcdefgh" if variant_for(name, {"main": 0.5, "challenger": 0.5}) == variant)
+        for variant in ("main", "challenger")
+    }
+
+    for caller in (callers["main"], callers["challenger"], callers["challenger"]):
+        done = treering("predict", file, "--caller", caller, state=up.state)
+        assert done.returncode == 0, done.stderr
+    captured = {
+        variant: up.await_captures(begun, variant, wanted) for variant, wanted in (("main", 1), ("challenger", 2))
+    }
+    report = up.json("experiment", "report")
+    promoted = up.json("experiment", "promote")
+
+    sagemaker = up.client("sagemaker")
+    configs = [one["EndpointConfigName"] for one in sagemaker.list_endpoint_configs()["EndpointConfigs"]]
+    models = [one["ModelName"] for one in sagemaker.list_models()["Models"]]
+    nothing = treering("experiment", "drop", state=up.state)
+    assert twice.returncode == 1
+    assert "has an experiment already" in twice.stderr
+    assert captured == {"main": 1, "challenger": 2}
+    assert report["action"] == "go_on"
+    assert (report["champion"]["share"], report["challenger"]["share"]) == (0.5, 0.5)
+    assert promoted["outcome"] == "deployed"
+    assert [one["version"] for one in up.json("models") if one["in_service"]] == [2]
+    assert begun["experiment"] not in configs + models
+    assert nothing.returncode == 1
+    assert "No experiment is on" in nothing.stderr
+
+
+def test_a_rollout_ends_the_experiment_with_the_roles_of_its_job(up: Up) -> None:
+    """Whatever is put into service meanwhile, by hand or by the weekly run, serves alone, and says what it ended."""
+    serving = next(one["version"] for one in up.json("models") if one["in_service"])
+    other = 3 - serving
+    begun = up.json("experiment", "start", str(other), "--shadow")
+
+    rolled_out = up.json("rollout", str(other))
+
+    after = up.config()
+    assert rolled_out["outcome"] == "deployed"
+    assert rolled_out["deploy_endpoint"]["ended_experiment"] == begun["experiment"]
+    assert rolled_out["in_service"] == other
+    assert "ShadowProductionVariants" not in after

@@ -1,0 +1,261 @@
+"""In one terminal a run; in another what people do with its model: approve, reject, roll out, roll back, look back."""
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.local_cloud.test_cli_run import _working_in, left, start, treering
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ["--parameter", "LoadTestSeconds=0", "--parameter", "TrafficWaitSeconds=0"]
+ASKED = [*QUICK, "--parameter", "ApprovalRequired=true"]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def typed(line: str, *more: str) -> subprocess.CompletedProcess[str]:
+    """What a person types, word for word."""
+    words = shlex.split(line)
+    assert words[0] == "treering"
+    command = [sys.executable, "-m", "cli", *words[1:], *more]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+def waits(run: subprocess.Popen[str]) -> list[str]:
+    """Read what the run prints until it waits for a person; the commands that it prints."""
+    assert run.stdout is not None
+    for line in run.stdout:
+        if "waits for your approval" in line:
+            return [text[text.index("treering ") :].strip() for text in (line, next(run.stdout))]
+    raise AssertionError(f"the run never waited: {run.communicate()}")
+
+
+@dataclass(frozen=True)
+class Up:
+    """A cloud that is up, with version 1 in service."""
+
+    state: Path
+    ran: str
+    approved: subprocess.CompletedProcess[str]
+    environment: dict[str, str]
+    outputs: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        """A stranger's client."""
+        session = boto3.Session(
+            self.environment["AWS_ACCESS_KEY_ID"],
+            self.environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.environment["AWS_DEFAULT_REGION"],
+        )
+        return session.client(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])
+
+    def json(self, *arguments: str) -> Any:
+        """What a command answers a script."""
+        done = treering(*arguments, "--json", state=self.state)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """Up, a run that waits, and the command that it printed, typed in another terminal with a comment."""
+    state = tmp_path_factory.mktemp("models")
+    try:
+        said = treering("up", "--json", *ASKED, state=state)
+        assert said.returncode == 0, said.stderr
+        run = start("run", state=state)
+        approve, _ = waits(run)
+        approved = typed(approve, "--comment", "looks well")
+        ran, err = run.communicate(timeout=300)
+        assert run.returncode == 0, ran + err
+        content = json.loads(said.stdout)
+        yield Up(state, ran, approved, content["environment"], content["stack"]["outputs"])
+    finally:
+        treering("down", state=state)
+
+
+def test_the_command_that_a_waiting_run_prints_lets_it_go_on(up: Up) -> None:
+    """It works as it stands; the run goes on to its end, and the registry keeps the comment."""
+    [version] = up.json("models")
+
+    assert up.approved.returncode == 0, up.approved.stderr
+    assert "Its execution goes on" in up.approved.stdout
+    assert "the new model is in service" in up.ran
+    assert (version["version"], version["status"], version["comment"]) == (1, "Approved", "looks well")
+    assert version["in_service"] is True
+
+
+def test_what_is_decided_is_not_decided_again(up: Up) -> None:
+    """Neither the other way nor the same; nothing else waits."""
+    again = treering("approve", "1", state=up.state)
+    otherwise = treering("reject", "1", state=up.state)
+    nothing = treering("approve", state=up.state)
+
+    assert again.returncode == otherwise.returncode == nothing.returncode == 1
+    assert "is Approved already" in again.stderr
+    assert "is Approved already" in otherwise.stderr
+    assert "No version" in nothing.stderr
+
+
+def chain(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A step and all below it."""
+    yield node
+    for child in node["made_of"]:
+        yield from chain(child)
+
+
+def test_lineage_leads_from_the_endpoint_to_the_raw_files_and_their_source(up: Up) -> None:
+    """Every step is there, each fits the one before, and the hashes are those of the files."""
+    found = up.json("lineage", "--verify")
+
+    steps = list(chain(found["lineage"]))
+    kinds = [step["what"] for step in steps]
+    assert kinds[:5] == ["endpoint", "configuration", "model", "model package", "artefact"]
+    assert set(kinds) >= {"run", "job", "report", "dataset version", "split", "raw file", "source"}
+    assert found["problems"] == []
+    for step in steps:
+        if step["what"] in ("split", "raw file"):
+            assert "has its SHA-256" in step["checked"]
+    [dataset] = [step for step in steps if step["what"] == "dataset version"]
+    assert "it is the hash of its raw files" in dataset["checked"]
+
+
+def test_lineage_starts_at_a_version_or_a_run_too(up: Up) -> None:
+    """All ways lead to the same dataset version."""
+    [version] = up.json("models")
+
+    ways = [up.json("lineage", "1"), up.json("lineage", "--run", version["run_id"])]
+
+    for way in ways:
+        names = {step["name"] for step in chain(way["lineage"]) if step["what"] == "dataset version"}
+        assert names == {version["dataset_version"]}
+
+
+def test_a_changed_raw_file_is_found_by_its_hash(up: Up) -> None:
+    """The same size, other content: only --verify sees it, names the file, and the exit code is 1."""
+    s3, bucket = up.client("s3"), up.outputs["DataBucketName"]
+    key = next(o["Key"] for o in s3.list_objects_v2(Bucket=bucket, Prefix="raw/")["Contents"] if "train" in o["Key"])
+    original = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    s3.put_object(Bucket=bucket, Key=key, Body=original[:-2] + b"?\n")
+    try:
+        seen = treering("lineage", state=up.state)
+        verified = treering("lineage", "--verify", "--json", state=up.state)
+    finally:
+        s3.put_object(Bucket=bucket, Key=key, Body=original)
+
+    assert seen.returncode == 0
+    assert verified.returncode == 1
+    [problem] = json.loads(verified.stdout)["problems"]
+    assert key in problem
+    assert "SHA-256" in problem
+
+
+def test_a_version_in_service_is_not_rolled_out_again(up: Up) -> None:
+    """Nothing is started, which is no failure."""
+    done = treering("rollout", "1", state=up.state)
+
+    assert done.returncode == 0
+    assert "in service already" in done.stdout
+    assert [entry["kind"] for entry in up.json("history")["entries"]] == ["weekly"]
+
+
+def second_version(up: Up) -> int:
+    """Register the first version's model once more, as somebody with boto3 may; the number of the new version."""
+    sagemaker = up.client("sagemaker")
+    group = up.outputs["ModelPackageGroupName"]
+    first = sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"][-1]["ModelPackageArn"]
+    described = sagemaker.describe_model_package(ModelPackageName=first)
+    spec = described["InferenceSpecification"]
+    containers = [{name: one[name] for name in ("Image", "ModelDataUrl")} for one in spec["Containers"]]
+    arn = sagemaker.create_model_package(
+        ModelPackageGroupName=group,
+        ModelApprovalStatus="PendingManualApproval",
+        InferenceSpecification={**spec, "Containers": containers},
+        CustomerMetadataProperties=described["CustomerMetadataProperties"],
+    )["ModelPackageArn"]
+    return int(arn.rpartition("/")[2])
+
+
+def test_a_rollout_by_hand_and_back_again(up: Up) -> None:
+    """Refused until it is approved, then in service; a rollback puts the one before back, before which is none."""
+    number = second_version(up)
+    too_early = treering("rollout", str(number), state=up.state)
+    approved = treering("approve", str(number), "--json", state=up.state)
+
+    out = up.json("rollout", str(number))
+    back = treering("rollback", state=up.state)
+    no_further = treering("rollback", state=up.state)
+    story = up.json("history")
+
+    assert too_early.returncode == 1
+    assert f"treering approve {number}" in too_early.stderr
+    assert json.loads(approved.stdout)["execution_arn"] is None
+    assert (out["outcome"], out["before"], out["in_service"]) == ("deployed", 1, number)
+    assert out["test_endpoint"]["endpoint_name"] == up.outputs["EndpointName"]
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert f"version 1, before: version {number}" in back.stdout
+    assert no_further.returncode == 1
+    assert "There is no version to go back to from version 1" in no_further.stderr
+    assert [(entry["kind"], entry["into_service"]) for entry in story["entries"]] == [
+        ("weekly", 1),
+        ("rollout", number),
+        ("rollback", 1),
+    ]
+    assert story["in_service"] == 1
+
+
+def test_people_are_told_of_a_rollout_by_hand(up: Up) -> None:
+    """Its execution ends with the notification of success; that of the weekly training told nobody itself."""
+    states = up.client("stepfunctions")
+    machine = up.outputs["RolloutStateMachineArn"]
+    told = {}
+    for execution in states.list_executions(stateMachineArn=machine)["executions"]:
+        pages = states.get_paginator("get_execution_history").paginate(executionArn=execution["executionArn"])
+        entered = [event.get("stateEnteredEventDetails", {}).get("name") for page in pages for event in page["events"]]
+        told[execution["name"].partition("-")[0]] = "Notify Rollout Success" in entered
+
+    assert told.pop("rollout") is True
+    assert told.pop("rollback") is True
+    assert list(told.values()) == [False]
+
+
+def test_a_rejected_model_stays_out_and_the_run_tells_why(tmp_path: Path) -> None:
+    """In the cloud of a run, from another terminal; afterwards the history tells it though the cloud has ended."""
+    run = start("run", *ASKED, state=tmp_path)
+    _, reject = waits(run)
+
+    rejected = typed(reject, "--comment", "too far off")
+    out, err = run.communicate(timeout=300)
+    told = treering("history", "--json", state=tmp_path)
+    models = treering("models", state=tmp_path)
+
+    assert rejected.returncode == 0, rejected.stderr
+    assert "not_approved" in rejected.stdout
+    assert run.returncode == 0, out + err
+    assert "a person rejected the model" in out
+    [entry] = json.loads(told.stdout)["entries"]
+    assert (entry["outcome"], entry["version"], entry["into_service"]) == ("not_approved", 1, None)
+    assert "too far off" in entry["reason"]
+    assert models.returncode == 0
+    assert '"too far off"' in models.stdout
+    assert not left(_working_in(tmp_path), tmp_path)
+
+
+def test_weeks_can_be_approved_as_they_wait(tmp_path: Path) -> None:
+    """With --approve nobody needs to watch: the version is approved in the registry, and the run goes on."""
+    done = treering("run", "--weeks", "1", "--approve", "--json", *ASKED, state=tmp_path)
+    models = treering("models", "--json", state=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert [week["model_outcome"] for week in json.loads(done.stdout)["weeks"]] == ["deployed"]
+    [version] = json.loads(models.stdout)
+    assert version["status"] == "Approved"
+    assert "--approve" in version["comment"]
