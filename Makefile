@@ -66,8 +66,9 @@ format: $(STAMP) ## Format the code
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-bench: $(STAMP) ## Measure the whole run against the same steps called one after the other in one process
+bench: $(STAMP) ## Measure the whole run and the endpoint next to others  (ARGS="--rounds 3 …"; peers are installed on first use)
 	@$(BIN)/python -m tests.benchmarks.whole_run $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.serving $(ARGS)
 
 # The functions' and the jobs' own requirements get the versions of the lock file, so that what is tested is what ships.
 lock: $(STAMP) ## Compile the lock files anew

@@ -153,5 +153,10 @@ CRASHING = BadRollout(
     fails=True,
 ).drill()
 STUCK = BadRollout(
-    "stuck model", _stuck, None, words=("at the deadline",), parameters={"DeployTimeoutSeconds": "30"}
+    "stuck model",
+    _stuck,
+    None,
+    words=("at the deadline",),
+    # the waits must fit into MaximumExecutionTimeoutInSeconds, which follows from the deadline (at least 600)
+    parameters={"DeployTimeoutSeconds": "30", "TrafficWaitSeconds": "120"},
 ).drill()

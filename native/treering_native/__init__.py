@@ -133,7 +133,7 @@ class Model:
     ) -> None:
         tokens = list(missing_tokens)
         names = {(0, column.name): float(place) for place, column in enumerate(columns)}
-        levels = {}
+        levels: dict[tuple[int, str], float] = {}
         for place, column in enumerate(columns):
             if column.category >= 0:
                 levels |= {(place, level): code for level, code in (column.codes or {}).items()}

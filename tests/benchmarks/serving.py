@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import signal
-import socket
 import statistics
 import struct
 import subprocess
@@ -25,7 +24,7 @@ from typing import Any
 from tests.benchmarks.environments import load_generator
 from tests.benchmarks.house_model import HouseModel, make
 from tests.benchmarks.servers import SERVERS, Server, environ
-from tests.fuzz.endpoint import family, megabytes
+from tests.fuzz.endpoint import family, free_port, megabytes
 
 LONGEST_START = 180  # seconds
 AGREEMENT = 1e-6  # relative, with scikit-learn
@@ -95,9 +94,7 @@ def ask(server: Server, port: int, body: bytes) -> tuple[list[float], float]:
 
 def measure(server: Server, model: HouseModel, seconds: float) -> dict[str, float]:
     """One round of one server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     requests = model.folder / "requests"
     requests.write_bytes(b"".join(struct.pack("=I", len(r)) + r for r in map(server.request, model.singles)))
     begun = time.perf_counter()

@@ -6,6 +6,7 @@ Where no engine can be had, one sentence says why, and the exit code is 0.
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -33,6 +34,7 @@ def main() -> int:
     if problem:
         _tell(f"make test-containers is skipped: {problem}")
         return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that everything is removed
     # the first test waits for the images to be built
     return int(pytest.main([str(ROOT / "tests" / "containers"), f"--timeout={_TEST_SECONDS}", *sys.argv[1:]]))
 

@@ -85,7 +85,7 @@ class Artefact:
                 "Train again."
             )
         if preprocessing.log_scale and forest.highest > _HIGHEST_LOGARITHM:
-            raise InvalidDataError(f"{FOREST} predicts a logarithm of {forest.highest:g}. Train again.")
+            raise InvalidDataError(f"{FOREST} may predict a logarithm of {forest.highest:g}. Train again.")
         return cls(card, preprocessing, forest)
 
     @classmethod

@@ -101,7 +101,7 @@ SCENARIOS = (
         _GROUP,
         "kill -9 of the local cloud",
         DEPLOY,
-        "started again: the job was cut off and is not tried again; fails, people are told once; rolled out again, it succeeds",
+        "started again: the job was cut off, which fails it; people are told once; rolled out again, it succeeds",
         _deploying,
     ),
 )

@@ -71,7 +71,7 @@ def _clock_back(stage: Stage) -> None:
 
 
 def _two_executions(stage: Stage) -> None:
-    """Both train; the endpoint ends up with the model of one of them, tested. The other may have been overtaken."""
+    """Both train; they meet at the endpoints. Whatever serves then, an execution has tested it, or it served before."""
     before = stage.clear(whole=True)
     bench = stage.bench
     first = stage.begin()
@@ -79,24 +79,32 @@ def _two_executions(stage: Stage) -> None:
     ended = [bench.ended(arn) for arn in (first, second)]
     good = [execution for execution in ended if execution.status == "SUCCEEDED"]
     overtaken = [execution for execution in ended if execution.status == "FAILED"]
-    known = ("expected InService", "Cannot update in-progress endpoint", "was rolled back")
     bench.until(lambda: len(stage.read()) == 2, 15, "two messages to people")
-    bench.source.deployed()
     serving = bench.endpoint()["EndpointConfigName"]
     states = bench.client("stepfunctions")
     tested = [states.describe_execution(executionArn=execution.arn).get("output", "") for execution in good]
+    fine = serving == before.configuration if not good else any(serving in output for output in tested)
+    told = [message.content.get("execution") for message in stage.read()]
     stage.require(
         *(f"{e.name} ended {e.status}" for e in ended if e not in (*good, *overtaken)),
-        *(() if good else ("neither succeeded",)),
-        *(f"it failed otherwise: {e.cause[:500]}" for e in overtaken if not any(word in e.cause for word in known)),
-        *(() if any(serving in output for output in tested) else (f"{serving} serves, which no execution tested",)),
-        *(
-            f"people read of {m.content.get('execution')}"
-            for m in stage.read()
-            if m.content.get("execution") not in (first, second)
-        ),
+        *(f"it failed otherwise: {e}" for e in overtaken if not any(word in e.cause for word in _OVERTAKEN)),
+        *(() if fine else (f"{serving} serves, which no execution has tested",)),
+        *(() if sorted(told) == sorted((first, second)) else (f"people read of {told}",)),
         *stage.checker.problems(before),
     )
+    if good:
+        bench.source.deployed()
+    else:
+        stage.runs_again(before, first, failed=2)
+
+
+_OVERTAKEN = (  # what the errors say of an endpoint that is in another's hands
+    "expected InService",
+    "Cannot update in-progress endpoint",
+    "There is no endpoint",
+    "was deleted while",
+    "was rolled back",
+)
 
 
 def _reports(stage: Stage) -> int:
@@ -163,7 +171,7 @@ SCENARIOS = (
         _GROUP,
         "two executions at once",
         "all states",
-        "each ends: succeeded, or overtaken at the endpoint, which its error says; the endpoint serves a tested model",
+        "each succeeds, or was overtaken at an endpoint, which its error says; what serves was tested, or served before",
         _two_executions,
     ),
 )

@@ -85,8 +85,8 @@ def fail(
 ) -> tuple[Scenario, ...]:
     """Executions on the same input, each of which fails for another reason, and one that then succeeds.
 
-    Where the last of them has put the new model into service, training it again would find it no better than itself: then
-    its rollout is started again.
+    Where the last of them has put the new model into service, training it again would find it no better than itself:
+    then its rollout is started again.
     """
 
     def play(stage: Stage) -> None:

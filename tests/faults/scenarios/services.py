@@ -211,7 +211,7 @@ SCENARIOS = (
         _GROUP,
         "the topic fails for ever",
         "Notify Success, Notify Failure",
-        "the execution fails with SNS's error, the new model is in service, nobody can be told; rolled out again, they are",
+        "fails with SNS's error, the new model is in service, nobody can be told; rolled out again, they are",
         _topic_fails,
     ),
 )

@@ -89,7 +89,7 @@ def test_a_container_in_service_that_fails_its_health_checks_is_started_again(se
     assert again == "oak"
 
 
-@pytest.mark.parametrize("when", [{"after_seconds": 0.3}, {"when_log_says": "POST /invocations"}], ids=["later", "log"])
+@pytest.mark.parametrize("when", [{"after_seconds": 2}, {"when_log_says": "POST /invocations"}], ids=["later", "log"])
 def test_a_killed_container_is_started_again(serving, when) -> None:  # noqa: F811
     """The endpoint stays in service; who asks meanwhile gets an error."""
     serving.faults.arm([Kill(target="endpoint", name="grove", when=when)])

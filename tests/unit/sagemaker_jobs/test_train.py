@@ -1,5 +1,6 @@
 """Train: prepared splits in, a forest that answers raw rows out."""
 
+import dataclasses
 import json
 import math
 import re
@@ -16,7 +17,7 @@ from treering import use_case
 from treering.contracts import RegressionMetrics, TrainResult
 from treering.errors import ConfigurationError, InvalidDataError
 from treering.steps import training
-from treering.steps.artefact import Artefact
+from treering.steps.artefact import Artefact, save
 from treering.steps.forest import Forest
 from treering.steps.prepared import read_prepared
 
@@ -75,6 +76,17 @@ def test_raw_rows_are_answered_as_prepared_ones(run):
 
     raw = artefact.predict(run.splits["test"])
     assert raw.tolist() == [math.exp(value) for value in artefact.forest.predict(prepared)]
+
+
+def test_logarithm_of_no_number_is_refused(run, tmp_path):
+    """A model whose prediction would be beyond every number is refused when it is loaded, not when it is asked."""
+    artefact = run.artefact()
+    leaf = artefact.forest.right == np.arange(len(artefact.forest.right))
+    forest = dataclasses.replace(artefact.forest, number=np.where(leaf, 710.0, artefact.forest.number))
+    save(tmp_path, artefact.preprocessing, forest, run_id=artefact.card.run_id, hyperparameters={})
+
+    with pytest.raises(InvalidDataError, match="logarithm of 710"):
+        Artefact.load(tmp_path)
 
 
 def test_archive_is_the_same_artefact(run, tmp_path):
