@@ -6,9 +6,8 @@ statistics and alarms see the cloud's time.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,21 +48,18 @@ class Measurements:
 
     def __init__(self, account: str, region: str) -> None:
         self._account, self._region = account, region
-        self._lock = threading.Lock()
-        self._collected: dict[Metric, Counter[float]] = {}
+        self._added: deque[Iterable[tuple[Metric, float]]] = deque()
 
     def add(self, metrics: Iterable[tuple[Metric, float]]) -> None:
-        """Note measurements, to be published at the next look."""
-        with self._lock:
-            for metric, value in metrics:
-                self._collected.setdefault(metric, Counter())[float(f"{value:.{_DIGITS}g}")] += 1
+        """Note measurements, to be published at the next look; an iterator is asked then, and nobody waits for it."""
+        self._added.append(metrics)
 
     def publish(self) -> None:
-        """Publish what was collected."""
-        with self._lock:
-            collected, self._collected = self._collected, {}
-        if not collected:
-            return
+        """Publish what was noted until now. Called by one thread at a time."""
+        collected: dict[Metric, Counter[float]] = {}
+        for _ in range(len(self._added)):
+            for metric, value in self._added.popleft():
+                collected.setdefault(metric, Counter())[float(f"{value:.{_DIGITS}g}")] += 1
         now = time.time()
         with scope_of(self._account, self._region):
             for metric, values in collected.items():

@@ -10,7 +10,7 @@ import time
 
 from cli import options, prepare
 from cli.application import Application
-from cli.commands.run import new_folder
+from cli.commands.run import keep_story, new_folder
 from cli.display import Board, board
 from cli.drills import bad_model, bad_rollout, checks, scene
 from cli.drills.checks import DrillReport
@@ -30,11 +30,12 @@ The last three then roll the same version out once more, without the fault. Mean
 cloud's clock is moved through the minutes in which alarms watch the new model.
 
 Each step is printed as it happens; at the end stands what was expected and what was seen. What the drill made stays in
-DIR/runs/; `treering history`, `treering models` and `treering logs` tell of it. Exit code 0: all was as expected.
+DIR/runs/; `treering history` and `treering models` tell of it. Exit code 0: all was as expected.
 
 examples:
   treering drill bad-model
-  treering drill bad-model --json > drill.json
+  treering drill slow-model --parameter TrafficShifting=LINEAR
+  treering drill crashing-model --json > drill.json
 """
 DRILLS: dict[str, scene.Drill] = {
     "bad-model": bad_model.BAD_MODEL,
@@ -65,6 +66,7 @@ def execute(given: argparse.Namespace) -> int:
             ending.callback(prepare.end, folder)
             with board(to_stderr=given.json) as shown:
                 ready = prepare.prepare(folder, settings, shown, parent_pid=os.getpid(), by_date=True)
+                ending.callback(keep_story, ready)
                 done = _carry_through(ready, shown, drill)
     except Interrupted:
         sys.stderr.write("Interrupted. The local cloud and all it started have ended; nothing is left running.\n")

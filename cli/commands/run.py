@@ -88,7 +88,7 @@ def execute(given: argparse.Namespace) -> int:
                     folder, settings, shown, parent_pid=None if live else os.getpid(), by_date=given.weeks is not None
                 )
                 if live is None:
-                    ending.callback(_keep_story, ready)
+                    ending.callback(keep_story, ready)
                 if given.weeks is not None:
                     outcome = _weeks(ready, shown, given.weeks, approve=given.approve)
                 else:
@@ -152,7 +152,7 @@ def _approval_required(settings: prepare.Settings) -> bool:
     return str(settings.parameters.get(APPROVAL_REQUIRED, declared.get("Default"))) == "true"
 
 
-def _keep_story(ready: prepare.Ready) -> None:
+def keep_story(ready: prepare.Ready) -> None:
     """Leave the history in the run's folder, also of a run that failed; never hides how the run ended."""
     with interrupts.held():
         try:

@@ -45,8 +45,9 @@ class BadRollout:
         trial = Trial(scene, self.fault)
         try:
             done = scene.week(" (week 2)", trial.meanwhile)
-        finally:
             trial.end()
+        finally:
+            trial.traffic.stop()
         if done.model_package_arn is None:
             reasons = " ".join(done.evaluate.verdict.reasons) if done.evaluate else "it did not come so far"
             raise CommandError(f"The drill needs a better model in its second week: {reasons}")
@@ -136,7 +137,7 @@ def _slow(endpoint: str, config: str) -> dict[str, Any]:
 
 
 def _crashing(endpoint: str, config: str) -> dict[str, Any]:
-    when = {"after_seconds": 5}
+    when = {"after_seconds": 8}  # by then it is healthy and has traffic, on all but a very busy machine
     return {"kind": "kill", "target": "endpoint", "name": endpoint, "config": config, "when": when, "times": None}
 
 

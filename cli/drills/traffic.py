@@ -12,7 +12,7 @@ from cli.rows import Rows
 
 CALLERS = 4
 MOST_REQUESTS = 5_000
-PAUSE_SECONDS = 0.05  # of each caller between two requests
+PAUSE_SECONDS = 0.1  # of each caller between two requests
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,11 @@ class Traffic:
             time.sleep(PAUSE_SECONDS)
 
     def stop(self) -> None:
-        """Send nothing more; returns when the last answer is there."""
+        """Send nothing more; returns at once."""
         self._stopped.set()
+
+    def join(self) -> None:
+        """Returns when the last answer is there."""
         for thread in self._threads:
             thread.join()
 

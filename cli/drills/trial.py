@@ -16,7 +16,7 @@ from cli.rollouts import DEPLOYED_BY
 ANSWERS_A_MINUTE = 20  # of the callers, before the cloud's clock goes on by a minute
 STRIKE_SECONDS = 60.0  # real time, for the fault to strike before the clock goes on without it
 SETTLE_SECONDS = 120.0  # real time, for the endpoint to come back after the execution has ended
-AFTERWARDS = 40  # requests once the endpoint has come back
+AFTERWARDS = 20  # requests once the endpoint has come back
 _SAME = 1e-9  # relative difference of two predictions of the same model
 
 # a fault of `local_cloud.faults`, given the endpoint's name and a pattern of the new endpoint configuration's
@@ -88,6 +88,7 @@ class Trial:
         self.settled_at, self.hits_when_settled = time.monotonic(), self.hits()
         self.traffic.wait(AFTERWARDS)
         self.traffic.stop()
+        self.traffic.join()
 
     def counted(self, predictions: list[float]) -> tuple[Counted, Counted]:
         """The requests until the endpoint had come back, and those sent after that, given the old model's answers."""

@@ -16,7 +16,8 @@ _ASK = """
 import sys, urllib.error, urllib.request
 path, content_type, file = sys.argv[1:]
 body = open(file, "rb").read() if file else None
-request = urllib.request.Request("http://127.0.0.1:8080" + path, body, {"Content-Type": content_type, "Accept": "text/csv"})
+headers = {"Content-Type": content_type, "Accept": "text/csv"}
+request = urllib.request.Request("http://127.0.0.1:8080" + path, body, headers)
 try:
     answer = urllib.request.urlopen(request, timeout=60)
 except urllib.error.HTTPError as error:

@@ -171,7 +171,7 @@ SCENARIOS = (
         _GROUP,
         "two executions at once",
         "all states",
-        "each succeeds, or was overtaken at an endpoint, which its error says; what serves was tested, or served before",
+        "each succeeds, or was overtaken at an endpoint, as its error says; what serves was tested, or served before",
         _two_executions,
     ),
 )
