@@ -84,7 +84,7 @@ def _two_executions(stage: Stage) -> None:
     states = bench.client("stepfunctions")
     tested = [states.describe_execution(executionArn=execution.arn).get("output", "") for execution in good]
     fine = serving == before.configuration if not good else any(serving in output for output in tested)
-    told = [message.content.get("execution") for message in stage.read()]
+    told = [str(message.content.get("execution")) for message in stage.read()]
     stage.require(
         *(f"{e.name} ended {e.status}" for e in ended if e not in (*good, *overtaken)),
         *(f"it failed otherwise: {e}" for e in overtaken if not any(word in e.cause for word in _OVERTAKEN)),
