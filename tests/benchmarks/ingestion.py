@@ -58,7 +58,8 @@ def _programs(table: Path, archive: Path) -> list[Program]:
         return [sys.executable, "-m", "tests.benchmarks.ingest_once", what, str(source)]
 
     def peer(tool: str, python: Path) -> Program:
-        return Program(tool, lambda folder: [str(python), str(_SPLIT), tool, str(table), CASE.columns.key, str(folder)])
+        name = tool.replace("-", ", in ")
+        return Program(name, lambda folder: [str(python), str(_SPLIT), tool, str(table), CASE.columns.key, str(folder)])
 
     memory = MEMORY * 1024**2
     return [
