@@ -265,6 +265,39 @@ def test_states_of_another_execution_stand_below_the_state_that_waits_for_it() -
     assert found.states[0].execution_arn == arn
 
 
+def test_a_state_ends_after_those_that_it_waited_for() -> None:
+    """Shown in this order, each line tells of something that has just happened."""
+    recorder, arn = nested()
+    recorder.succeed({})
+    recorder.leave("Roll Out", {})
+    recorder.enter("Notify Success")
+    other = Recorder()
+    other.begin()
+    job(other, "Deploy Endpoint", "deploy-1", {"ExitMessage": "in service"})
+    for event in other.events:
+        event["timestamp"] = recorder.events[-2]["timestamp"]  # in the same millisecond as the one that waited
+    found = history.with_states(history.read(recorder.events), {arn: history.read(other.events)})
+
+    shown = [(depth, state.name) for depth, state in found.as_they_ended()]
+    assert shown == [(1, "Deploy Endpoint"), (0, "Roll Out"), (0, "Notify Success")]
+
+
+def test_a_choice_says_where_it_went_and_a_registered_model_its_version() -> None:
+    """What decides the way, and what a person then looks for in the registry."""
+    recorder = Recorder()
+    recorder.begin()
+    recorder.enter("Tune?", "Choice")
+    recorder.leave("Tune?", {}, "Choice")
+    recorder.enter("Register Model")
+    recorder.schedule("createModelPackage", {})
+    recorder.succeed({"ModelPackageArn": "arn:aws:sagemaker:us-east-1:000000000000:model-package/houses/7"})
+    recorder.leave("Register Model", {})
+
+    choice, registered = history.read(recorder.events).states
+    assert history.says(choice) == "→ Register Model"
+    assert history.says(registered) == "version 7 of houses"
+
+
 def test_what_failed_in_another_execution_is_the_failed_state() -> None:
     """Not the state that waited for it, which has no log of its own."""
     recorder, arn = nested()
