@@ -3,11 +3,13 @@ import io
 import os
 import signal
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
+from local_cloud.faults import Answer
 from local_cloud.sagemaker import SageMakerEnvironment, container_client
 from local_cloud.sagemaker import serving as model_serving
 
@@ -167,6 +169,22 @@ def test_a_failed_update_is_rolled_back(serving, word):
     assert "PendingDeploymentSummary" not in endpoint
     assert invoke(cloud)["Body"].read().startswith(b"oak ")
     assert cloud.told("Endpoint", "Creating", "InService", "Updating", "RollingBack", "InService")
+
+
+def test_a_request_under_way_is_answered_by_the_old_container(serving):
+    """The old fleet ends when it has answered what it was asked; a caller never notices an update."""
+    create(serving)
+    serving.faults.arm([Answer(seconds=3.0)])
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(lambda: invoke(serving)["Body"].read())
+        serving.until(lambda: serving.faults.as_json()["armed"], lambda armed: not armed)
+        update(serving, "elm")
+        settled(serving)
+        after = invoke(serving)["Body"].read()
+
+        assert after.startswith(b"elm ")
+        assert not slow.done()
+        assert slow.result().startswith(b"oak ")
 
 
 def test_while_it_rolls_back_an_endpoint_serves_and_is_left_alone(serving, monkeypatch):
