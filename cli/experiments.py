@@ -75,11 +75,8 @@ def on(found: Application) -> Experiment:
     )
 
 
-def start(found: Application, version: ModelVersion, weight: float | None) -> Experiment:
-    """Put a version beside the champion, with a share of the traffic or, without one, as a shadow. Raises CommandError.
-
-    A shadow sees all requests, so it gets as many instances as the champion; a share of them, its share.
-    """
+def require_startable(found: Application, version: ModelVersion) -> None:
+    """Raises CommandError where the version cannot be tried beside the champion."""
     if version.status != APPROVED:
         raise CommandError(
             f"Version {version.version} is {version.status}, and only an approved version sees people's requests.",
@@ -91,6 +88,16 @@ def start(found: Application, version: ModelVersion, weight: float | None) -> Ex
             hint="`treering models` shows the other versions.",
         )
     require_no_rollout(found)
+    with explained():
+        experiments.champion_alone(_hosting(found), found.stack.endpoint, Deadline.after(_PATIENCE))
+
+
+def start(found: Application, version: ModelVersion, weight: float | None) -> Experiment:
+    """Put a version beside the champion, with a share of the traffic or, without one, as a shadow. Raises CommandError.
+
+    A shadow sees all requests, so it gets as many instances as the champion; a share of them, its share.
+    """
+    require_startable(found, version)
     hosting, endpoint, deadline = _hosting(found), found.stack.endpoint, Deadline.after(_PATIENCE)
     with explained():
         instances = experiments.in_service(hosting, endpoint, deadline).instance_count

@@ -246,10 +246,10 @@ class Stage:
             raise DifferenceError(f"{name}: {difference}") from difference
 
     def _without_endpoint_alarms(self, endpoint_may_fail: bool) -> list[Message]:
-        """What people have read; where the endpoint may fail, its own alarms may tell of that, too."""
+        """What people have read; where the endpoint may fail for long, its own alarms may tell of that, too."""
         if not endpoint_may_fail:
             return self.read()
-        alarms = {self.bench.resource(name) for name in ("EndpointErrorsAlarm", "EndpointLatencyAlarm")}
+        alarms = {self.bench.resource(name) for name in ("EndpointStillFailingAlarm", "EndpointStillSlowAlarm")}
         return [message for message in self.read() if message.alarm not in alarms]
 
     def _wait_for(self, outcome: str, arn: str) -> Message:
