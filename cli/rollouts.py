@@ -89,6 +89,16 @@ def before(rollouts: Iterable[Rollout], registered: Iterable[ModelVersion], curr
     )
 
 
+def require_none(found: Application) -> None:
+    """Raises CommandError while a rollout is under way: another one, or an experiment, would undo it."""
+    machines = found.cloud.client("stepfunctions")
+    running = machines.list_executions(stateMachineArn=found.stack.rollout_machine, statusFilter="RUNNING")
+    if under_way := ", ".join(execution["name"] for execution in running["executions"]):
+        raise CommandError(
+            f"A rollout is under way: {under_way}.", hint="Wait until it has ended; `treering status` shows it."
+        )
+
+
 def start(found: Application, version: ModelVersion, kind: Kind, at: datetime) -> str:
     """Start the rollout of a version by hand; the execution's ARN. Raises CommandError."""
     execution = name(kind, version.version, at)

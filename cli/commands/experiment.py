@@ -129,7 +129,7 @@ def _drop(given: argparse.Namespace) -> int:
 
 
 def _end(given: argparse.Namespace, found: Application) -> None:
-    experiments.require_no_rollout(found)
+    rollouts.require_none(found)
     with board(to_stderr=given.json) as shown, step(shown, "End") as say:
         ended = experiments.end(found)
         if ended is None:

@@ -72,7 +72,7 @@ class BadRollout:
         checks.add(
             "execution",
             f"failed in {rollouts.DEPLOYED_BY}, by {' or '.join(causes)}",
-            f"{execution.status} in {state}: {error}: {cause}",
+            f"failed in {state}: {error}: {cause}" if execution.status == "failed" else execution.status,
             execution.status == "failed" and state == rollouts.DEPLOYED_BY and bool(named),
         )
         if alarm and named == alarm:
