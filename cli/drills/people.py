@@ -30,6 +30,11 @@ class Message:
         """The alarm's name; empty for an execution."""
         return str(self.content.get("AlarmName", ""))
 
+    @property
+    def reason(self) -> str:
+        """Why, in sentences: of a failure or of a model that was rejected; empty for others."""
+        return str(self.content.get("reason") or self.content.get("reasons") or "")
+
     def __str__(self) -> str:
         return f'"{self.subject}" ({self.outcome or self.alarm})'
 

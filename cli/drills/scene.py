@@ -101,7 +101,7 @@ class Scene:
         right = [
             message
             for message in told
-            if (message.execution, message.outcome) == (execution, outcome) and naming in str(message.content)
+            if (message.execution, message.outcome) == (execution, outcome) and naming in message.reason
         ]
         expected = f"one message: {outcome}" + (f", naming {what or naming}" if naming else "")
         seen = "; ".join(map(str, told)) or "nothing"

@@ -120,6 +120,8 @@ class Stage:
         told = {name: message.content.get(name) for name in ("state", "error", "cause")}
         wanted = {"state": state, "error": ended.error, "cause": ended.cause}
         self.require(*(f"people read {n} {told[n]!r}, not {wanted[n]!r}" for n in wanted if told[n] != wanted[n]))
+        reason = str(message.content.get("reason", ""))
+        self.require(*([f"people read a reason that is no sentence: {reason}"] if reason[:1] in ("", "{") else []))
         if endpoint == "failed":
             now = self.bench.endpoint().get("EndpointStatus")
             self.require(*(() if now == "Failed" else (f"the endpoint is {now}",)))
