@@ -259,6 +259,8 @@ def human_cause(cause: str) -> str:
         return cause.strip()
     reason = parsed.get("FailureReason") or parsed.get("errorMessage") or parsed.get("Message") or ""
     message = parsed.get("ExitMessage") or ""
+    if message and reason.startswith("AlgorithmError: See job logs"):  # which is all that SageMaker says of itself
+        return str(message)
     if message and message not in reason:
         return f"{reason}: {message}" if reason else str(message)
     return str(reason) or cause.strip()

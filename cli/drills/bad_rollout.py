@@ -35,7 +35,12 @@ class BadRollout:
 
     def drill(self) -> Drill:
         """The drill that shows it."""
-        shifting = {"TrafficShifting": "CANARY", "EndpointInstanceCount": "2", "TrafficWaitSeconds": "600"}
+        shifting = {
+            "TrafficShifting": "CANARY",
+            "EndpointInstanceCount": "2",
+            "TrafficWaitSeconds": "600",
+            "DeployTimeoutSeconds": "300",  # less than the waits, which come on top
+        }
         return Drill(weeks=2, parameters=shifting | self.parameters, run=self.run)
 
     def run(self, scene: Scene) -> None:
@@ -67,7 +72,7 @@ class BadRollout:
         checks.add(
             "execution",
             f"failed in {rollouts.DEPLOYED_BY}, by {' or '.join(causes)}",
-            f"{execution.status} in {state}: {error}: {cause}",
+            f"failed in {state}: {error}: {cause}" if execution.status == "failed" else execution.status,
             execution.status == "failed" and state == rollouts.DEPLOYED_BY and bool(named),
         )
         if alarm and named == alarm:
@@ -158,6 +163,5 @@ STUCK = BadRollout(
     _stuck,
     None,
     words=("at the deadline",),
-    # the waits must fit into MaximumExecutionTimeoutInSeconds, which follows from the deadline (at least 600)
-    parameters={"DeployTimeoutSeconds": "30", "TrafficWaitSeconds": "120"},
+    parameters={"DeployTimeoutSeconds": "30", "TrafficWaitSeconds": "0"},  # the deadline passes in real time
 ).drill()

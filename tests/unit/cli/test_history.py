@@ -242,6 +242,15 @@ def test_the_cause_of_a_function_is_its_error_message() -> None:
     assert history.human_cause('{"other": 1}') == '{"other": 1}'
 
 
+def test_the_cause_of_a_job_is_its_own_message() -> None:
+    """Where SageMaker only points to the log, the program's exit message is what a person reads; else both."""
+    points = "AlgorithmError: See job logs for more information, exit code: 1"
+
+    assert history.human_cause(json.dumps({"FailureReason": points, "ExitMessage": "the data"})) == "the data"
+    assert history.human_cause(json.dumps({"FailureReason": points})) == points
+    assert history.human_cause(json.dumps({"FailureReason": "CapacityError", "ExitMessage": "x"})) == "CapacityError: x"
+
+
 def nested() -> tuple[Recorder, str]:
     """An execution that waits for another one."""
     arn = "arn:aws:states:us-east-1:000000000000:execution:rollout:1"
