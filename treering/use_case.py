@@ -14,6 +14,11 @@ from treering.keys import SPLITS, Split
 
 USE_CASES = Path(__file__).parent / "use_cases"
 
+# Of a download, in megabytes of 2^20 bytes. What it unpacks to and the splits lie in /tmp together, of which a Lambda
+# function has 10,240 MB at most (Lambda, "Configure ephemeral storage"), and one PutObject takes 5 GiB (S3 user guide,
+# "Uploading objects").
+LARGEST_DOWNLOAD = 5120
+
 ColumnType = Literal["integer", "number", "category"]
 
 
@@ -27,7 +32,7 @@ class Source(_Model):
     competition: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     labelled_file: str  # the file with the target: what is split and learned from
     files: tuple[str, ...]  # every file that must be in the download, `labelled_file` among them
-    maximum_megabytes: int = Field(gt=0)  # of the download, and of all that it unpacks to
+    maximum_megabytes: int = Field(gt=0, le=LARGEST_DOWNLOAD)  # of the download, and of all that it unpacks to
 
     @model_validator(mode="after")
     def _labelled_file_is_listed(self) -> Self:

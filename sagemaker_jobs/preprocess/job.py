@@ -18,12 +18,14 @@ def work(job: Job) -> str:
     settings = read_environment(PreprocessSettings, job.environ)
     case = use_case.load(settings.treering_use_case)
     manifest = read_manifest(job.input("dataset"), settings.treering_dataset_version)
-    splits = {split: read_split(job.input("dataset"), manifest, split) for split in SPLITS}
+    columns = read_split(job.input("dataset"), manifest, "train")
     preprocessing, kept, dropped = fitting.fit(
-        splits["train"], case, run_id=settings.treering_run_id, dataset_version=settings.treering_dataset_version
+        columns, case, run_id=settings.treering_run_id, dataset_version=settings.treering_dataset_version
     )
     rows = {}
-    for split, columns in splits.items():
+    for split in SPLITS:  # one after the other, so that only one is in memory
+        if split != "train":
+            columns = read_split(job.input("dataset"), manifest, split)
         target = fitting.read_target(columns, case)
         write_prepared(job.output / split / f"{split}.csv", preprocessing, columns, target)
         rows[split] = len(target)

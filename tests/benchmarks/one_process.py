@@ -6,7 +6,6 @@ Prints one JSON line with the seconds of each step.
 
 import asyncio
 import functools
-import hashlib
 import http.client
 import json
 import shutil
@@ -30,6 +29,7 @@ from sagemaker_jobs.serve.connection import Answers, Connection
 from sagemaker_jobs.serve.server import listen
 from sagemaker_jobs.test_endpoint.job import work as test_endpoint
 from sagemaker_jobs.train.job import work as train
+from tests.benchmarks.folder_bucket import Executions, Folder
 from treering import names, use_case
 from treering.clock import Deadline
 from treering.contracts import ScheduledEvent
@@ -40,49 +40,6 @@ from treering.steps.evaluation import Champion
 from treering.steps.ingestion import Ingestion
 
 CONFIG = "benchmark"
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A folder that stands for the bucket."""
-
-    path: Path
-    name: str = "folder"
-
-    def find(self, key: str) -> bytes | None:
-        """Content, or none."""
-        return (self.path / key).read_bytes() if (self.path / key).exists() else None
-
-    def read(self, key: str) -> bytes:
-        """Content."""
-        return (self.path / key).read_bytes()
-
-    def create(self, key: str, body: bytes) -> bool:
-        """Write unless it exists."""
-        if (self.path / key).exists():
-            return False
-        self.replace(key, body)
-        return True
-
-    def create_from_file(self, key: str, path: Path, sha256: str) -> bool:
-        """Write from a file unless it exists, checking the sum as S3 would."""
-        body = path.read_bytes()
-        if hashlib.sha256(body).hexdigest() != sha256:
-            raise OSError(f"{path} changed while it was copied")
-        return self.create(key, body)
-
-    def replace(self, key: str, body: bytes) -> None:
-        """Write."""
-        (self.path / key).parent.mkdir(parents=True, exist_ok=True)
-        (self.path / key).write_bytes(body)
-
-
-class Executions:
-    """Starts nothing: what would be started is called next."""
-
-    def start(self, name: str, execution_input: str) -> tuple[str, bool]:  # the port's signature
-        """Name of the execution."""
-        return f"arn:aws:states:::execution:benchmark:{name}", True
 
 
 class NoModelInService:

@@ -80,8 +80,11 @@ class _Budget:
         self._left = maximum
 
     def spend(self, size: int) -> None:
+        self.require(size)
         self._left -= size
-        if self._left < 0:
+
+    def require(self, size: int) -> None:
+        if size > self._left:
             raise DownloadError(
                 f"The files of the download have more than {self.maximum:,} bytes unpacked. If that is right, raise "
                 "maximum_megabytes of the use case and the function's ephemeral storage."
@@ -164,6 +167,7 @@ def _extract(content: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: P
         raise DownloadError(
             f"{name} in the downloaded zip is packed by method {info.compress_type}; only deflate is read."
         )
+    budget.require(info.file_size)  # what says of itself that it is too large is refused at once
     digest = hashlib.sha256()
     size = 0
     with content.open(info) as member, path.open("wb") as file:

@@ -1,6 +1,7 @@
 """Reads the splits of a dataset version from a folder, as SageMaker copies it into a job."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from treering.contracts import DatasetManifest
 from treering.errors import InvalidDataError
 from treering.keys import MANIFEST, Split
-from treering.steps.csv_columns import read_columns
+from treering.steps.csv_columns import read_encoded
 
 
 def read_manifest(folder: Path, version: str) -> DatasetManifest:
@@ -30,10 +31,13 @@ def read_manifest(folder: Path, version: str) -> DatasetManifest:
     return manifest
 
 
-def read_split(folder: Path, manifest: DatasetManifest, split: Split) -> dict[str, list[str]]:
-    """Raw columns of a split, all values as text. Raises InvalidDataError if the file is not what the manifest says."""
+def read_split(folder: Path, manifest: DatasetManifest, split: Split) -> dict[str, Sequence[str]]:
+    """Raw columns of a split, all values as text, as `read_encoded` gives them.
+
+    Raises InvalidDataError if the file is not what the manifest says.
+    """
     path = folder / f"{split}.csv"
-    columns = read_columns(path)
+    columns = read_encoded(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != manifest.splits[split].sha256:

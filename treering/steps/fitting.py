@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from treering.contracts import FeatureRecord
 from treering.errors import InvalidDataError
 from treering.steps import relevance
+from treering.steps.encoded_column import EncodedColumn
 from treering.steps.preprocessing import (
     CategoryFeature,
     Cell,
+    ColumnValues,
     Feature,
     NumberFeature,
     Preprocessing,
     SumFeature,
-    parse_levels,
-    parse_numbers,
+    coded_levels,
+    number_values,
 )
 from treering.use_case import UseCase
 
@@ -36,7 +38,7 @@ def read_target(columns: Mapping[str, Sequence[Cell]], use_case: UseCase) -> NDA
     column = use_case.target.column
     if column not in columns:
         raise InvalidDataError(f"The target column {column} is not in the data.")
-    numbers = np.array(parse_numbers(column, columns[column], frozenset(use_case.columns.missing_tokens)))
+    numbers = number_values(column, columns[column], frozenset(use_case.columns.missing_tokens)).of_rows()
     wrong = np.flatnonzero(~(numbers > 0) if use_case.target.log_scale else np.isnan(numbers))
     if wrong.size:
         raise InvalidDataError(
@@ -77,15 +79,14 @@ def fit(
         missing_tokens=use_case.columns.missing_tokens,
         features=tuple(candidates),
     )
-    matrix = everything.transform(columns)
     records = {}
-    for index, feature in enumerate(candidates):
+    for feature, values in zip(candidates, everything.feature_values(columns), strict=True):
         measure = relevance.of_category if feature.kind == "category" else relevance.of_number
         kind = use_case.columns.type_of(feature.name) if feature.kind == "number" else feature.kind
         records[feature.name] = FeatureRecord(
             name=feature.name,
             type=kind,
-            relevance=round(measure(matrix[:, index], target), 12),  # so that the last bits never decide
+            relevance=round(measure(values.of_rows(), target), 12),  # so that the last bits never decide
             missing=missing[feature.name],
         )
     ordered = sorted(candidates, key=lambda feature: (-records[feature.name].relevance, feature.name))
@@ -111,34 +112,52 @@ def _candidates(
     tokens = frozenset(of.missing_tokens)
     features: list[Feature] = []
     missing: dict[str, int] = {}
-    numbers: dict[str, NDArray[np.float64]] = {}
+    numbers: dict[str, ColumnValues] = {}
     for name in of.features:
         if of.type_of(name) == "category":
             level = NONE_LEVEL if name in of.missing_means_none else MISSING_LEVEL
-            levels = parse_levels(name, columns[name], tokens, level)
-            features.append(_category(name, levels, level, target, use_case.features.category_smoothing))
-            missing[name] = sum(cell is None or str(cell).strip() in tokens for cell in columns[name])
+            levels, codes = coded_levels(name, columns[name], tokens, level)
+            features.append(_category(name, levels, codes, level, target, use_case.features.category_smoothing))
+            missing[name] = _missing_cells(columns[name], tokens)
         else:
-            numbers[name] = np.array(parse_numbers(name, columns[name], tokens))
-            present = numbers[name][~np.isnan(numbers[name])]
+            numbers[name] = number_values(name, columns[name], tokens)
+            values = numbers[name].of_rows()
+            present = values[~np.isnan(values)]
             features.append(NumberFeature(name=name, fill=math.fsum(present) / len(present) if len(present) else 0.0))
             missing[name] = len(target) - len(present)
     for name, parts in use_case.features.sums.items():
         features.append(SumFeature(name=name, columns=parts))
-        missing[name] = int(np.isnan(np.array([numbers[part] for part in parts])).any(axis=0).sum())
+        somewhere = np.zeros(len(target), bool)
+        for part in parts:
+            somewhere |= np.isnan(numbers[part].of_rows())
+        missing[name] = int(somewhere.sum())
     return features, missing
 
 
+def _missing_cells(cells: Sequence[Cell], tokens: frozenset[str]) -> int:
+    """Number of rows whose cell is missing."""
+    each = cells.distinct if isinstance(cells, EncodedColumn) else cells
+    missing = np.array([cell is None or str(cell).strip() in tokens for cell in each], bool)
+    return int((missing[cells.codes] if isinstance(cells, EncodedColumn) else missing).sum())
+
+
 def _category(
-    name: str, levels: Sequence[str], missing_level: str, target: NDArray[np.float64], smoothing: float
+    name: str,
+    levels: Sequence[str],
+    codes: NDArray[np.unsignedinteger] | None,
+    missing_level: str,
+    target: NDArray[np.float64],
+    smoothing: float,
 ) -> CategoryFeature:
     overall = float(target.mean())
     distinct, group = np.unique(np.array(levels), return_inverse=True)
+    if codes is not None:
+        group = group[codes]
     sums, rows = np.bincount(group, target), np.bincount(group)
-    codes = (sums + smoothing * overall) / (rows + smoothing)
+    means = (sums + smoothing * overall) / (rows + smoothing)
     return CategoryFeature(
         name=name,
         missing_level=missing_level,
-        codes={str(level): float(code) for level, code in zip(distinct, codes, strict=True)},
+        codes={str(level): float(mean) for level, mean in zip(distinct, means, strict=True)},
         unseen=overall,
     )

@@ -109,6 +109,7 @@ class Ingestion:
         download = self.source.download(self.competition, archive, maximum_bytes, deadline)
         raw = unpack(archive, self.use_case.source.files, self.workspace / "raw", maximum_bytes)
         archive.unlink()  # makes room for the splits
+        self._require_room(raw)
         table = validate(self.use_case, {name: file.path for name, file in raw.items()})
         version = dataset_version(self.use_case, {name: file.sha256 for name, file in raw.items()})
         if self._made_for(version) is not None:
@@ -123,6 +124,18 @@ class Ingestion:
         self._remember(version, scheduled_at)
         self.bucket.create(keys.manifest_key(self.use_case.dataset, version), manifest.to_json().encode())
         return version
+
+    def _require_room(self, raw: Mapping[str, UnpackedFile]) -> None:
+        """Say before the long part that the splits, which are as large as the labelled file, would not fit."""
+        labelled = raw.get(self.use_case.source.labelled_file)
+        needed = labelled.bytes if labelled else 0
+        usage = shutil.disk_usage(self.workspace)
+        if needed > usage.free:
+            raise ConfigurationError(
+                f"The splits of {self.use_case.source.labelled_file} need {needed:,} bytes in {self.workspace}, which "
+                f"has {usage.free:,} left of {usage.total:,}. Raise the function's ephemeral storage "
+                f"(IngestStorageMegabytes) by {-(-(needed - usage.free) // 1024**2):,} MB or more."
+            )
 
     def _remember(self, version: str, scheduled_at: datetime) -> None:
         """Tie the event to the version. A record with another version is of a try that got no manifest written."""

@@ -7,7 +7,7 @@ Fitting is in `treering.steps.fitting`.
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,13 @@ from pydantic import Field, ValidationError
 
 from treering.contracts import Contract, RunId, Version
 from treering.errors import InvalidDataError
+from treering.steps.encoded_column import EncodedColumn
 
 Cell = str | int | float | bool | None
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 LARGEST_NUMBER = float(np.finfo(np.float32).max)  # the forest compares in single precision, as scikit-learn's does
+ALL_ROWS = slice(None)
 _LONGEST_VALUE = 60  # characters of a value quoted in an error
 
 
@@ -105,29 +107,90 @@ class Preprocessing(Contract):
         that no feature needs are not looked at. Raises InvalidDataError that names a missing column, or row (from 1),
         column and value of the first number that is none.
         """
+        values = self.feature_values(columns)
+        rows = len(columns[self.required_columns[0]]) if values else 0
+        matrix = np.empty((len(values), rows), np.float64)
+        for index, feature in enumerate(values):
+            matrix[index] = feature.of_rows()
+        return matrix.T
+
+    def feature_values(self, columns: Mapping[str, Sequence[Cell]]) -> list["FeatureValues"]:
+        """The features of raw rows, in order, for a caller who wants not all of them at once; raises as `transform`."""
         absent = [column for column in self.required_columns if column not in columns]
         if absent:
             raise InvalidDataError(f"columns are missing: {', '.join(absent)}")
         missing = frozenset(self.missing_tokens)
-        numbers: dict[str, list[float]] = {}
+        numbers: dict[str, ColumnValues] = {}
         for feature in self.features:
             if feature.kind != "category":
                 for column in feature.columns:
                     if column not in numbers:
-                        numbers[column] = parse_numbers(column, columns[column], missing)
-        values: list[list[float]] = []
+                        numbers[column] = number_values(column, columns[column], missing)
+        values: list[FeatureValues] = []
         for feature in self.features:
             if feature.kind == "number":
-                fill = feature.fill
-                values.append([fill if math.isnan(value) else value for value in numbers[feature.name]])
+                values.append(FeatureValues((numbers[feature.name].filled(feature.fill),)))
             elif feature.kind == "sum":
-                parts = [numbers[column] for column in feature.columns]
-                values.append([_sum_present(row) for row in zip(*parts, strict=True)])
+                parts = (numbers[column].filled(0.0) for column in feature.columns)
+                values.append(FeatureValues(tuple(parts), is_sum=True))
             else:
                 code, unseen = feature.codes.get, feature.unseen
-                levels = parse_levels(feature.name, columns[feature.name], missing, feature.missing_level)
-                values.append([code(level, unseen) for level in levels])
-        return np.array(values, np.float64).T
+                levels, codes = coded_levels(feature.name, columns[feature.name], missing, feature.missing_level)
+                numbers_of_levels = np.array([code(level, unseen) for level in levels], np.float64)
+                values.append(FeatureValues((ColumnValues(numbers_of_levels, codes),)))
+        return values
+
+
+class ColumnValues(NamedTuple):
+    """Numbers of a column, NaN where missing: one per row or, with `codes`, the distinct ones, which `codes` number."""
+
+    distinct: NDArray[np.float64]
+    codes: NDArray[np.unsignedinteger] | None
+
+    def of_rows(self, rows: slice = ALL_ROWS) -> NDArray[np.float64]:
+        """One number per row."""
+        return self.distinct[rows] if self.codes is None else self.distinct[self.codes[rows]]
+
+    def filled(self, fill: float) -> "ColumnValues":
+        """The same with `fill` for what is missing."""
+        return ColumnValues(np.where(np.isnan(self.distinct), fill, self.distinct), self.codes)
+
+
+class FeatureValues(NamedTuple):
+    """A feature's values: a column's, or the sum of several."""
+
+    parts: tuple[ColumnValues, ...]
+    is_sum: bool = False
+
+    def of_rows(self, rows: slice = ALL_ROWS) -> NDArray[np.float64]:
+        """One number per row, none missing."""
+        if not self.is_sum:
+            return self.parts[0].of_rows(rows)
+        first, *others = (part.of_rows(rows) for part in self.parts)
+        total = 0.0 + first  # one after the other, from 0, as treering_native adds
+        for values in others:
+            total += values
+        return total
+
+
+def number_values(column: str, cells: Sequence[Cell], missing: frozenset[str]) -> ColumnValues:
+    """Numbers of a column. Raises what `parse_numbers` raises."""
+    if not isinstance(cells, EncodedColumn):
+        return ColumnValues(np.array(parse_numbers(column, cells, missing), np.float64), None)
+    try:
+        return ColumnValues(np.array(parse_numbers(column, cells.distinct, missing), np.float64), cells.codes)
+    except InvalidDataError:
+        parse_numbers(column, cells, missing)  # names the row
+        raise
+
+
+def coded_levels(
+    column: str, cells: Sequence[Cell], missing: frozenset[str], missing_level: str
+) -> tuple[list[str], NDArray[np.unsignedinteger] | None]:
+    """Levels of a category: one per row or, with codes, those of the distinct cells. Raises as `parse_levels`."""
+    if isinstance(cells, EncodedColumn):
+        return parse_levels(column, cells.distinct, missing, missing_level), cells.codes  # text is always a level
+    return parse_levels(column, cells, missing, missing_level), None
 
 
 def parse_numbers(column: str, cells: Iterable[Cell], missing: frozenset[str]) -> list[float]:
@@ -176,11 +239,3 @@ def shortened(value: object) -> str:
     except (ValueError, TypeError, RecursionError):
         return f"a value of type {type(value).__name__}"
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
-
-
-def _sum_present(row: Iterable[float]) -> float:
-    total = 0.0  # one after the other, as treering_native does; sum() rounds differently from Python 3.12 on
-    for value in row:
-        if not math.isnan(value):
-            total += value
-    return total

@@ -1,23 +1,29 @@
-"""Checks a download against the use case, in one pass, and says in one message all that is wrong.
+"""Checks a download against the use case, and says in one message all that is wrong.
 
-Memory does not grow with the file, apart from the set of keys.
+One pass, and another where a key may be there twice. Memory grows by 8 bytes a row, for the keys' hashes.
+
+Rows are checked block by block: a column of a block at once where nothing is wrong, row by row where something is.
 """
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from treering.contracts import ColumnRecord
 from treering.errors import InvalidDataError
-from treering.steps.csv_records import BrokenCsvError, CsvRecords
+from treering.steps.csv_records import BrokenCsvError, CsvRecords, Record
 from treering.steps.problems import Problems
+from treering.steps.repeated_keys import MOST_REPEATED, KeyHashes
 from treering.use_case import UseCase
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # fits 64 bits
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MOST_NAMES = 10
+_BLOCK = 16 * 1024  # characters: as Python objects they still fit the processor's cache, which halves the time
+_MOST_KNOWN = 5000  # values of a column that are remembered as good
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,23 @@ class _Column:
     accepts: Callable[[str], bool] | None  # none: any value
     otherwise: str  # the problem of a value that is not accepted
     required: bool
+    known: set[str] = field(default_factory=set)  # values that need no second look
     missing: int = 0
+
+    def takes(self, values: Sequence[str], missing_tokens: frozenset[str]) -> bool:
+        """Whether nothing is wrong with these values, each by itself."""
+        if self.accepts is None:
+            return not self.required or missing_tokens.isdisjoint(values)
+        if self.known.issuperset(values):
+            return True
+        for value in values:
+            if value not in self.known:
+                good = not self.required if value in missing_tokens else self.accepts(value)
+                if not good:
+                    return False
+                if len(self.known) < _MOST_KNOWN:
+                    self.known.add(value)
+        return True
 
 
 def validate(use_case: UseCase, files: dict[str, Path]) -> TableSummary:
@@ -66,39 +88,98 @@ def validate(use_case: UseCase, files: dict[str, Path]) -> TableSummary:
 
 
 class _Table:
-    """One pass over the labelled file."""
+    """The labelled file, read once or twice."""
 
     def __init__(self, use_case: UseCase, problems: Problems) -> None:
         self._use_case = use_case
         self._file = use_case.source.labelled_file
         self._problems = problems
         self._missing_tokens = frozenset(use_case.columns.missing_tokens)
-        self._lines_of_keys: dict[str, int] = {}
+        self._width = 0  # cells of the header
+        self._columns: list[_Column] = []  # that are checked
+        self._keys = KeyHashes()
 
     def read(self, path: Path) -> TableSummary:
-        rows = 0
-        columns: list[_Column] = []
+        rows = size = 0
+        block: list[Record] = []
+        broken: BrokenCsvError | None = None
         with CsvRecords(path, lambda line: self._note("lines that are not UTF-8", line)) as records:
             try:
-                header: list[str] | None = None
-                for line, cells, _ in records:
-                    if header is None:
-                        header = cells
-                        columns = self._columns(header)
+                for record in records:
+                    if not self._width:
+                        self._width = len(record.cells)
+                        self._columns = self._checked(record.cells)
                         continue
                     rows += 1
-                    if len(cells) == len(header):
-                        self._check_row(line, cells, columns)
-                    else:
-                        self._note(f"rows without the header's {len(header)} cells", line, f"{len(cells)} cells")
+                    size += len(record.text)
+                    block.append(record)
+                    if size >= _BLOCK:
+                        self._check(block)
+                        block, size = [], 0
             except BrokenCsvError as error:
-                self._note(f"no CSV from here on, the rest was not read: {error.reason}", error.line)
+                broken = error
+        self._check(block)
+        if broken:
+            self._note(f"no CSV from here on, the rest was not read: {broken.reason}", broken.line)
+        self._check_keys(path)
         if rows < self._use_case.columns.minimum_rows:
             self._note(f"{rows:,} rows, at least {self._use_case.columns.minimum_rows:,} are needed")
-        seen = sorted(columns, key=lambda column: column.position)
+        seen = sorted(self._columns, key=lambda column: column.position)
         return TableSummary(rows, tuple(ColumnRecord(name=c.name, type=c.type, missing=c.missing) for c in seen))
 
-    def _columns(self, header: Sequence[str]) -> list[_Column]:
+    def _check(self, block: Sequence[Record]) -> None:
+        if not self._check_columns([record.cells for record in block]):
+            for record in block:
+                if len(record.cells) == self._width:
+                    self._check_row(record.line, record.cells)
+                else:
+                    kind = f"rows without the header's {self._width} cells"
+                    self._note(kind, record.line, f"{len(record.cells)} cells")
+
+    def _check_columns(self, rows: Sequence[Sequence[str]]) -> bool:
+        """Check rows all at once. Whether nothing was wrong; otherwise they do not count as seen."""
+        if any(len(cells) != self._width for cells in rows):
+            return False
+        values = list(zip(*rows, strict=True))
+        if not values or not all(c.takes(values[c.position], self._missing_tokens) for c in self._columns):
+            return False
+        for column in self._columns:
+            if column.type == "key":
+                self._keys.add(values[column.position])
+            elif not column.required:
+                column.missing += sum(map(values[column.position].count, self._missing_tokens))
+        return True
+
+    def _check_row(self, line: int, cells: Sequence[str]) -> None:
+        for column in self._columns:
+            value = cells[column.position]
+            if value in self._missing_tokens:
+                column.missing += 1
+                if column.required:
+                    self._note(f"column {column.name}: no value", line)
+            elif column.type == "key":
+                self._keys.add((value,))
+            elif column.accepts is not None and not column.accepts(value):
+                self._note(f"column {column.name}: {column.otherwise}", line, value)
+
+    def _check_keys(self, path: Path) -> None:
+        """Note the keys that are there more than once, in another pass if there may be any."""
+        repeated = self._keys.repeated()
+        if not repeated:
+            return
+        column = next(column for column in self._columns if column.type == "key")
+        first_lines: dict[str, int] = {}
+        with CsvRecords(path) as records, suppress(BrokenCsvError):  # which was noted
+            for line, cells, _ in records:
+                if len(cells) == self._width and hash(cells[column.position]) in repeated:
+                    key = cells[column.position]
+                    first = first_lines.setdefault(key, line)
+                    if first != line:
+                        self._note(f"column {column.name}: the same key again", line, f"{key}, as in line {first}")
+        if len(repeated) == MOST_REPEATED:
+            self._note(f"column {column.name}: {MOST_REPEATED:,} keys or more are there again, not all were counted")
+
+    def _checked(self, header: Sequence[str]) -> list[_Column]:
         """The columns to check. Notes those that are missing, unknown or there twice."""
         expected = self._expected()
         for what, names in (
@@ -127,20 +208,6 @@ class _Table:
             else (_is_number, "not a finite number"),
         }.get(kind, (None, ""))
         return _Column(name, kind, position, accepts, otherwise, required=kind in ("key", "target", "integer"))
-
-    def _check_row(self, line: int, cells: Sequence[str], columns: Iterable[_Column]) -> None:
-        for column in columns:
-            value = cells[column.position]
-            if value in self._missing_tokens:
-                column.missing += 1
-                if column.required:
-                    self._note(f"column {column.name}: no value", line)
-            elif column.type == "key":
-                first = self._lines_of_keys.setdefault(value, line)
-                if first != line:
-                    self._note(f"column {column.name}: the same key again", line, f"{value}, as in line {first}")
-            elif column.accepts is not None and not column.accepts(value):
-                self._note(f"column {column.name}: {column.otherwise}", line, value)
 
     def _note(self, kind: str, line: int | None = None, value: str | None = None) -> None:
         self._problems.add(f"{self._file}: {kind}", line, value)

@@ -152,6 +152,22 @@ def test_all_files_together_have_a_limit(
         unpacked(archive, *files)
 
 
+def test_ten_gigabytes_are_refused_before_a_byte_is_unpacked(tmp_path: Path, zipped: Zipped) -> None:
+    """The directory says how large the file is: a zip64 extra field (APPNOTE.TXT 4.5.3) of 10^10 bytes."""
+    plain = zipped({"a.csv": b"one" * 1000})
+    at = plain.index(b"PK\x01\x02")
+    entry, end = bytearray(plain[at : plain.index(b"PK\x05\x06")]), bytearray(plain[plain.index(b"PK\x05\x06") :])
+    extra = struct.pack("<HHQ", 1, 8, 10**10)
+    struct.pack_into("<I", entry, 24, 0xFFFFFFFF)
+    struct.pack_into("<H", entry, 30, len(extra))
+    struct.pack_into("<I", end, 12, len(entry) + len(extra))
+    (tmp_path / "a.zip").write_bytes(plain[:at] + entry + extra + end)
+
+    with pytest.raises(DownloadError, match=r"more than 1,048,576,000 bytes unpacked\. .* ephemeral storage"):
+        unpack(tmp_path / "a.zip", ["a.csv"], tmp_path / "raw", 1000 * 1024**2)
+    assert sum(path.stat().st_size for path in (tmp_path / "raw").iterdir()) == 0
+
+
 def test_a_directory_that_lies_about_sizes_is_noticed(
     unpacked: Callable[..., Mapping[str, UnpackedFile]], zipped: Zipped
 ) -> None:

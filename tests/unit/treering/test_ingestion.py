@@ -7,6 +7,7 @@ before or after the effect of any request.
 import errno
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -415,6 +416,18 @@ def test_a_full_disk_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ConfigurationError, match=r"is full\. Raise the function's ephemeral storage"):
         world.run(event())
     assert list(world.folder.iterdir()) == []
+
+
+def test_splits_that_would_not_fit_are_refused_before_the_validation(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says by how much /tmp is too small; nothing is stored."""
+    usage = shutil.disk_usage(world.folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
+
+    with pytest.raises(ConfigurationError, match=r"has 100 left .* \(IngestStorageMegabytes\) by 1 MB or more"):
+        world.run(event())
+    assert world.objects() == {}
 
 
 @pytest.mark.parametrize("at", range(CALLS))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from treering.errors import InvalidDataError
+from treering.steps import repeated_keys, validation
 from treering.steps.validation import validate
 
 
@@ -114,13 +115,70 @@ def test_all_problems_come_in_one_message(flats: Any, tmp_path: Path) -> None:
         "- the file readme.txt is not in the download",
         "- flats.csv: columns are missing: 'district'",
         "- flats.csv: columns are unknown to the use case: 'colour'",
-        "- flats.csv: column id: the same key again: line 4 ('flat-1, as in line 3')",
         "- flats.csv: rows without the header's 5 cells: line 5 ('6 cells')",
         "- flats.csv: column rent: not a positive number, which its logarithm needs: "
         "6 times, first at line 6 ('-1'), line 7 ('-1'), line 8 ('-1')",
+        "- flats.csv: column id: the same key again: line 4 ('flat-1, as in line 3')",
         "- flats.csv: 12 rows, at least 20 are needed",
     ]
     assert lines[-1].startswith("Nothing was stored. Correct the data, or the expectations in")
+
+
+def test_problems_far_apart_are_counted_and_named_in_their_order(
+    flats: Any, check: Callable[[bytes], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the file is read in blocks, and whether or not a value was met before."""
+    rows = flats.rows(3000)
+    for i in (1100, 2200, 2900):
+        rows[i]["area"] = "wide"
+        rows[i]["id"] = rows[i - 1000]["id"]
+    for block, known in ((1, 0), (5000, 3), (10**9, 5000)):
+        monkeypatch.setattr(validation, "_BLOCK", block)
+        monkeypatch.setattr(validation, "_MOST_KNOWN", known)
+        with pytest.raises(InvalidDataError) as caught:
+            check(flats.table(rows))
+        wide = "line 1102 ('wide'), line 2202 ('wide'), line 2902 ('wide')"
+        assert f"- flats.csv: column area: not a finite number: 3 times, first at {wide}\n" in str(caught.value)
+        assert "column id: the same key again: 3 times, first at line 1102 ('flat-100, as in line 102')" in str(
+            caught.value
+        )
+
+
+def test_keys_with_the_same_hash_are_not_the_same_key(
+    flats: Any, check: Callable[[bytes], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the keys themselves count."""
+    for module in (validation, repeated_keys):
+        monkeypatch.setattr(module, "hash", len, raising=False)
+
+    assert check(flats.table(flats.rows(300))).rows == 300
+
+
+def test_a_file_of_nothing_but_repeated_keys_is_refused_in_bounded_memory(
+    flats: Any, check: Callable[[bytes], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every key is looked for then, and the message says so."""
+    monkeypatch.setattr(validation, "MOST_REPEATED", 20)
+    monkeypatch.setattr(repeated_keys, "MOST_REPEATED", 20)
+    rows = flats.rows(30)
+
+    with pytest.raises(InvalidDataError, match="the same key again: 20 times") as caught:
+        check(flats.table([*rows, *rows]))
+
+    assert "column id: 20 keys or more are there again, not all were counted" in str(caught.value)
+
+
+def test_memory_grows_by_little_with_the_rows(flats: Any, check: Callable[[bytes], Any]) -> None:
+    """100,000 keys take a tenth of what a set of them would."""
+    table = flats.table(flats.rows(100_000))
+    tracemalloc.start()
+    try:
+        check(table)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 9_000_000
 
 
 def test_a_column_that_is_there_twice_is_named(flats: Any, check: Callable[[bytes], Any]) -> None:
