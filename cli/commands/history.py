@@ -127,7 +127,7 @@ def _stays(found: Story) -> list[str]:
         if entry.into_service:
             due = f"{entry.scheduled_at:%Y-%m-%d}" if entry.scheduled_at else entry.kind
             stays.append(_Stay(entry.into_service, due, [] if entry.error is None else [entry.error]))
-    if len(stays) < 2:
+    if len(stays) < 2 or not any(stay.weeks for stay in stays):
         return []
     lines = ["", f"{'version':>7}  {'since':<12}{'weeks':>5}  error on the test rows of then, and of its last week"]
     for stay in stays:
