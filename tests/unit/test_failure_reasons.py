@@ -11,6 +11,7 @@ import yaml
 MACHINES = Path(__file__).parents[2] / "statemachine"
 SAID = 'EndpointError: The update of "x" was rolled back,\nby C:\\alarm.'
 JOB = json.dumps({"ProcessingJobName": "j", "ExitMessage": SAID, "FailureReason": "AlgorithmError: See job logs"})
+STOPPED = "The job was stopped: it took longer than it may (JobMaxRuntimeInSeconds), or somebody asked for it"
 ROLLOUT = {"ExecutionArn": "arn:aws:states:us-east-1:000000000000:execution:r:1", "Error": "States.TaskFailed"}
 
 
@@ -38,6 +39,7 @@ def explained(machine: str, state: str, failed_state: str, cause: str | None) ->
         (json.dumps({"ExitMessage": None, "FailureReason": "CapacityError: none"}), "CapacityError: none"),
         ("User: a is not authorized to perform: b", "User: a is not authorized to perform: b"),
         ("{ no JSON", "{ no JSON"),
+        (json.dumps({"ProcessingJobName": "j", "ProcessingJobStatus": "Stopped"}), STOPPED),
         ("", "Train: States.TaskFailed"),
         (None, "Train: States.TaskFailed"),
     ],
