@@ -114,7 +114,7 @@ def test_staging_is_put_under_load_and_kept_where_asked_for(year: Year) -> None:
     assert load["requests"] > load["concurrency"] == 4
     assert load["errors"] == 0
     assert 0 < load["p50_ms"] <= load["p99_ms"]
-    assert load["requests_per_second"] == pytest.approx(load["requests"] / load["seconds"])
+    assert load["requests_per_second"] == pytest.approx(load["requests"] / load["seconds"], rel=0.01)
     assert left.returncode == 1
     assert len(endpoints) == 2
     assert {one["name"].partition(" ")[0] for one in endpoints} == {"treering-dev", "treering-dev-staging"}
