@@ -53,28 +53,24 @@ def text(found: Story) -> str:
     """
     if not found.entries:
         return "Nothing has been trained yet: `treering run` fires the weekly rule."
+    compared = next((entry.difference for entry in reversed(found.entries) if entry.difference), None)
+    difference = f"  {f'difference ({compared.confidence:.0%} interval)':<28}" if compared else ""
     lines = [
-        f"{'due':<12}{'data':<9}{'':<5}{'rows':>7}{'error':>8}{'in service':>12}  {_difference_of(found):<29}"
-        f"{'outcome':<15}endpoint serves"
+        f"{'due':<12}{'data':<9}{'':<5}{'rows':>7}{'error':>8}{'in service':>12}{difference}  "
+        f"{'outcome':<19}endpoint serves"
     ]
     serving: int | None = None
     for entry in found.entries:
-        lines.append(_line(entry, serving))
+        lines.append(_line(entry, serving, len(difference)))
         serving = entry.into_service or serving
         if entry.outcome != "deployed" and (why := _why(entry)):
             lines += textwrap.wrap(why, WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
-    if any(entry.difference for entry in found.entries):
+    if compared:
         lines += ["", _LEGEND]
     return "\n".join([*lines, "", *_sum(found), *_stays(found)])
 
 
-def _difference_of(found: Story) -> str:
-    """The heading of the differences, with the confidence of their intervals."""
-    last = next((entry.difference for entry in reversed(found.entries) if entry.difference), None)
-    return f"difference ({last.confidence:.0%} interval)" if last else ""
-
-
-def _line(entry: Entry, serving: int | None) -> str:
+def _line(entry: Entry, serving: int | None, wide: int) -> str:
     due = f"{entry.scheduled_at:%Y-%m-%d}" if entry.scheduled_at else "by hand"
     new = {True: "new", False: "same", None: ""}[entry.new_data]
     rows = "" if entry.rows is None else f"{entry.rows:,}"
@@ -87,13 +83,14 @@ def _line(entry: Entry, serving: int | None) -> str:
     now = entry.into_service
     after = f"now version {now}" if now else f"version {serving}" if serving else "none"
     data = (entry.dataset_version or "")[:8]
-    return f"{due:<12}{data:<9}{new:<5}{rows:>7}{error:>8}{champion:>12}  {_difference(entry):<29}{outcome:<14} {after}"
+    difference = f"  {_difference(entry)}" if entry.difference else ""
+    numbers = f"{due:<12}{data:<9}{new:<5}{rows:>7}{error:>8}{champion:>12}{difference:<{wide}}"
+    return f"{numbers}  {outcome:<18} {after}"
 
 
 def _difference(entry: Entry) -> str:
-    if entry.difference is None:
-        return ""
-    return f"{entry.difference.estimate:+.4f} ({entry.difference.low:+.4f} to {entry.difference.high:+.4f})"
+    found = entry.difference
+    return f"{found.estimate:+.4f} ({found.low:+.4f} to {found.high:+.4f})" if found else ""
 
 
 def _why(entry: Entry) -> str:
@@ -127,7 +124,7 @@ def _stays(found: Story) -> list[str]:
         if entry.into_service:
             due = f"{entry.scheduled_at:%Y-%m-%d}" if entry.scheduled_at else entry.kind
             stays.append(_Stay(entry.into_service, due, [] if entry.error is None else [entry.error]))
-    if len(stays) < 2:
+    if len(stays) < 2 or not any(stay.weeks for stay in stays):
         return []
     lines = ["", f"{'version':>7}  {'since':<12}{'weeks':>5}  error on the test rows of then, and of its last week"]
     for stay in stays:

@@ -18,7 +18,7 @@ from tests.local_cloud.test_cli_run import _working_in, left, start, treering
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--parameter", "LoadTestSeconds=0", "--parameter", "TrafficWaitSeconds=0"]
-ASKED = [*QUICK, "--parameter", "ApprovalRequired=true"]
+ASKED = [*QUICK, "--parameter", "ApprovalRequired=true", "--parameter", "KeepModels=2"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -257,6 +257,22 @@ def baking(up: Up) -> dict[str, Any]:
             return dict(found[0])
         time.sleep(0.5)
     raise AssertionError(f"the update never baked: {found}")
+
+
+def test_old_models_do_not_pile_up(up: Up) -> None:
+    """Of four rollouts those of the two newest stay, of staging and of production, and nothing of the others."""
+    sagemaker, machine = up.client("sagemaker"), up.outputs["RolloutStateMachineArn"]
+    rollouts = up.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
+    models = {one["ModelName"] for one in sagemaker.list_models()["Models"]}
+    configs = {one["EndpointConfigName"] for one in sagemaker.list_endpoint_configs()["EndpointConfigs"]}
+    endpoints = [one["EndpointName"] for one in sagemaker.list_endpoints()["Endpoints"]]
+
+    assert len(rollouts) == 4
+    assert models == configs
+    for kind in ("deploy-staging", "deploy-endpoint"):
+        assert sum(kind in name for name in models) == 2
+    assert up.json("status")["endpoint"]["configuration"] in configs
+    assert endpoints == [up.outputs["EndpointName"]]
 
 
 def test_people_are_told_of_a_rollout_by_hand(up: Up) -> None:

@@ -140,7 +140,7 @@ def test_a_stuck_update_ends_by_its_deadline(drilled: Drilled) -> None:
     cause = drilled.seen("stuck model: execution")
 
     assert "was still Updating at the deadline" in cause
-    assert "DEPLOY_TIMEOUT_SECONDS" in cause
+    assert "DeployTimeoutSeconds" in cause
     assert "(version 1)" in drilled.seen("stuck model: endpoint")
     assert "(version 2)" in drilled.seen("again: endpoint")
 

@@ -243,7 +243,7 @@ def settled(hosting: Hosting, endpoint: str, deadline: Deadline, *, until_gone: 
         if left <= 0:
             raise EndpointError(
                 f"Endpoint {endpoint} was still {said or 'unknown'} at the deadline. It may yet end well: "
-                "look at it and its log, and give the deployment more time if it needs it (DEPLOY_TIMEOUT_SECONDS)."
+                "look at it and its log, and give the deployment more time if it needs it (DeployTimeoutSeconds)."
             )
         deadline.clock.sleep(min(wait, left))
         wait = min(wait * GROWTH, LONGEST_WAIT)

@@ -231,7 +231,7 @@ def test_deadline_ends_the_wait(job, hosting, time):
     """An endpoint that does not settle ends the job at the deadline, and nothing that it may still use is removed."""
     hosting.never_settles = True
 
-    with pytest.raises(EndpointError, match=r"still Creating at the deadline.*DEPLOY_TIMEOUT_SECONDS"):
+    with pytest.raises(EndpointError, match=r"still Creating at the deadline.*DeployTimeoutSeconds"):
         work(job, hosting)
     assert time.seconds == pytest.approx(600)
     assert NEW in hosting.configs
