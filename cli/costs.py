@@ -3,6 +3,7 @@
 Pure arithmetic: hours times instances times price. A week has 168 hours, a month 730 (8,760 hours / 12, as AWS counts).
 """
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from treering.steps.deployment import Guardrails
 PRICES = Path(__file__).parent / "prices.toml"
 WEEK_HOURS, MONTH_HOURS = 168.0, 730.0
 WEEKS_A_MONTH = MONTH_HOURS / WEEK_HOURS
+# Lambda, "Configure Lambda function memory" and "Lambda quotas": MB of one vCPU, of which a function's share is its
+# memory's; seconds a function may run
+LAMBDA_PROCESSOR, LAMBDA_SECONDS = 1769.0, 900.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Prices:
     month: Mapping[str, float]
     use: Mapping[str, float]
     assumed: Mapping[str, float]
+    growth: Mapping[str, float]
+    vcpus: Mapping[str, int]
 
     @classmethod
     def read(cls, path: Path = PRICES) -> "Prices":
@@ -59,9 +65,62 @@ class Prices:
             ) from None
 
 
-def items(template: Mapping[str, Any], parameters: Mapping[str, str], prices: Prices) -> list[Item]:
-    """All that costs money, the dearest in a week first. `parameters` are complete: defaults and what was given."""
-    found = [*_endpoints(parameters, prices), *_jobs(parameters, prices), *_standing(template, prices)]
+@dataclass(frozen=True)
+class Work:
+    """Seconds that a run's work takes on data of some number of rows, beyond what a run on a few takes anyway."""
+
+    ingest: float = 0.0
+    preprocess: float = 0.0
+    train: float = 0.0
+    evaluate: float = 0.0
+
+    @classmethod
+    def of(cls, rows: int | None, parameters: Mapping[str, str], prices: Prices) -> "Work":
+        """By the price file's formulas; none where no number of rows is given.
+
+        Raises CommandError for an instance type whose vCPUs the price file does not know.
+        """
+        if rows is None:
+            return cls()
+        growth, train = prices.growth, parameters["TrainInstanceType"]
+        if train not in prices.vcpus:
+            raise CommandError(
+                f"The price file knows no vCPUs of {train}; it knows those of {', '.join(sorted(prices.vcpus))}.",
+                hint=f"Look them up and add them to {PRICES.name}, or give another file with --prices.",
+            )
+        share = min(1.0, float(parameters["IngestMemoryMegabytes"]) / LAMBDA_PROCESSOR)  # it works on one vCPU
+        return cls(
+            ingest=growth["ingest_row"] * rows / share,
+            preprocess=growth["preprocess_row"] * rows,
+            train=growth["train_row_log2"] * rows * math.log2(max(rows, 2)) / prices.vcpus[train],
+            evaluate=growth["evaluate_row"] * rows,
+        )
+
+    def problems(self, parameters: Mapping[str, str]) -> list[str]:
+        """What would not end within its time limit."""
+        longest = float(parameters["JobMaxRuntimeInSeconds"])
+        limits = {
+            "ingest": (self.ingest, LAMBDA_SECONDS, "a Lambda function may run"),
+            "preprocess": (self.preprocess, longest, "JobMaxRuntimeInSeconds allows"),
+            "train": (self.train, longest, "JobMaxRuntimeInSeconds allows"),
+            "evaluate": (self.evaluate, longest, "JobMaxRuntimeInSeconds allows"),
+        }
+        return [
+            f"{name} would take some {took:,.0f} s, longer than the {limit:,.0f} s that {whose}."
+            for name, (took, limit, whose) in limits.items()
+            if took > limit
+        ]
+
+
+def items(
+    template: Mapping[str, Any], parameters: Mapping[str, str], prices: Prices, rows: int | None = None
+) -> list[Item]:
+    """All that costs money, the dearest in a week first. `parameters` are complete: defaults and what was given.
+
+    `rows` of the labelled file make the jobs longer; without, it is some thousands.
+    """
+    work = Work.of(rows, parameters, prices)
+    found = [*_endpoints(parameters, prices), *_jobs(parameters, prices, work), *_standing(template, prices)]
     return sorted(found, key=lambda item: (-item.week, item.name))
 
 
@@ -102,14 +161,14 @@ def _bake_hours(parameters: Mapping[str, str]) -> float:
     return (update.start_seconds + update.bake_seconds) / 3600
 
 
-def _jobs(parameters: Mapping[str, str], prices: Prices) -> list[Item]:
+def _jobs(parameters: Mapping[str, str], prices: Prices, work: Work) -> list[Item]:
     hours = prices.assumed["job_minutes"] / 60
     kind, train = parameters["ProcessingInstanceType"], parameters["TrainInstanceType"]
     volume = float(parameters["JobVolumeSizeInGB"]) * prices.use["volume_gigabyte_hour"]
     names = ("preprocess", "evaluate", "deploy_endpoint twice", "test_endpoint twice")
     waiting = _bake_hours(parameters)  # deploy_endpoint waits for the update to production
-    processing = 6 * hours + waiting
-    training, what = hours, "train"
+    processing = 6 * hours + waiting + (work.preprocess + work.evaluate) / 3600
+    training, what = hours + work.train / 3600, "train"
     if parameters["TuneModel"] == "true":
         training, what = hours + float(parameters["TuneMaxSeconds"]) / 3600, "tune"
     return [
@@ -128,7 +187,7 @@ def _jobs(parameters: Mapping[str, str], prices: Prices) -> list[Item]:
         Item(
             "functions, states, logs",
             "Lambda, Step Functions, CloudWatch Logs of one run",
-            prices.assumed["ingest_seconds"]
+            (prices.assumed["ingest_seconds"] + work.ingest)
             * float(parameters["IngestMemoryMegabytes"])
             / 1024
             * prices.use["lambda_gigabyte_second"]

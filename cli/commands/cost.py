@@ -8,10 +8,11 @@ from typing import Any
 
 from cli import costs, options
 from cli.cloud import REPOSITORY
-from cli.costs import Item, Prices
+from cli.costs import Item, Prices, Work
 from cli.errors import CommandError, UsageError
 from local_cloud.template_file import TemplateError, read_template
 
+MOST_ROWS = 10**9
 SUMMARY = "show what a week and an idle month would cost on AWS, item by item"
 EPILOG = """\
 Reads the template's parameters and a dated price file; asks nobody, deploys nothing. An idle month is one without a
@@ -21,6 +22,7 @@ examples:
   treering cost
   treering cost --environment prod                         with the parameters of samconfig.toml
   treering cost --parameter EndpointInstanceType=ml.m5.large --parameter EndpointInstanceCount=2
+  treering cost --rows 3000000                             with so many rows in the labelled file
   treering cost --json | jq .week
 """
 
@@ -45,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prices", type=Path, default=costs.PRICES, metavar="FILE", help="price file (default: cli/prices.toml)"
     )
+    parser.add_argument(
+        "--rows",
+        type=_rows,
+        metavar="N",
+        help="rows of the labelled file, which make the jobs longer by measured formulas (default: some thousands)",
+    )
     options.add_json(parser, "the items")
 
 
@@ -55,12 +63,20 @@ def execute(given: argparse.Namespace) -> int:
     except TemplateError as error:
         raise CommandError(str(error)) from error
     prices = Prices.read(given.prices)
-    found = costs.items(template, _parameters(template, given.environment, given.parameter), prices)
+    parameters = _parameters(template, given.environment, given.parameter)
+    found = costs.items(template, parameters, prices, given.rows)
+    problems = Work.of(given.rows, parameters, prices).problems(parameters)
     if given.json:
-        print(json.dumps(_as_json(found, prices), indent=2))
+        print(json.dumps({**_as_json(found, prices), "problems": problems}, indent=2))
     else:
-        print(text(found, prices))
+        print("\n".join([text(found, prices), *problems]))
     return 0
+
+
+def _rows(value: str) -> int:
+    if not value.isdecimal() or not 0 < int(value) <= MOST_ROWS:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number from 1 to {MOST_ROWS:,}")
+    return int(value)
 
 
 def text(found: list[Item], prices: Prices) -> str:

@@ -9,7 +9,7 @@ from treering.environment import read_environment
 from treering.keys import RESULT, SPLITS
 from treering.steps import fitting, relevance
 from treering.steps.artefact import PREPROCESSING
-from treering.steps.dataset_version import read_manifest, read_split
+from treering.steps.dataset_version import read_manifest, read_split, require_memory
 from treering.steps.prepared import write_prepared
 
 
@@ -18,6 +18,7 @@ def work(job: Job) -> str:
     settings = read_environment(PreprocessSettings, job.environ)
     case = use_case.load(settings.treering_use_case)
     manifest = read_manifest(job.input("dataset"), settings.treering_dataset_version)
+    require_memory(manifest, "train", len(case.columns.features), "ProcessingInstanceType")
     columns = read_split(job.input("dataset"), manifest, "train")
     preprocessing, kept, dropped = fitting.fit(
         columns, case, run_id=settings.treering_run_id, dataset_version=settings.treering_dataset_version

@@ -36,7 +36,7 @@ def main() -> None:
     with programs.interruptible(), tempfile.TemporaryDirectory(prefix="treering-benchmark-") as folder:
         table = Path(folder) / CASE.source.labelled_file
         rows = houses_at_size.write(table, options.rows, megabytes)
-        measured = _programs(table, _zipped(table))
+        measured = _programs(table, zipped(table))
         programs.alternate(measured, rounds)
         size = table.stat().st_size
     split, *_, whole = measured
@@ -69,7 +69,7 @@ def _programs(table: Path, archive: Path) -> list[Program]:
     ]
 
 
-def _zipped(table: Path) -> Path:
+def zipped(table: Path) -> Path:
     """The download: the table and, for the use case's other files, nothing but a line."""
     archive = table.with_suffix(".zip")
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as content:

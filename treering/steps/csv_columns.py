@@ -10,7 +10,7 @@ from pathlib import Path
 from treering.errors import InvalidDataError
 from treering.steps.encoded_column import ColumnEncoder
 
-_CELLS = 8192  # that are taken up at a time
+_CELLS = 2048  # that are taken up at a time: so many still fit the processor's cache
 
 
 def read_columns(path: Path) -> dict[str, list[str]]:

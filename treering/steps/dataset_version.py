@@ -1,15 +1,35 @@
 """Reads the splits of a dataset version from a folder, as SageMaker copies it into a job."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from treering.contracts import DatasetManifest
-from treering.errors import InvalidDataError
+from treering.errors import ConfigurationError, InvalidDataError
 from treering.keys import MANIFEST, Split
 from treering.steps.csv_columns import read_encoded
+
+# Bytes in memory at least: of a cell (see `EncodedColumn`); of a row besides, for its key as text, its target, and the
+# values of one feature while it is measured. docs/performance.md says what was measured.
+_CELL, _ROW = 1, 100
+
+
+def require_memory(manifest: DatasetManifest, split: Split, columns: int, parameter: str) -> None:
+    """Raises ConfigurationError if a split of so many columns cannot fit into this machine's memory, however it goes.
+
+    `parameter` names the template's parameter for the instance type.
+    """
+    needed = manifest.rows[split] * (columns * _CELL + _ROW)
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory:
+        raise ConfigurationError(
+            f"The {split} split of dataset version {manifest.version} has {manifest.rows[split]:,} rows of {columns} "
+            f"columns, which need {needed / 1e6:,.0f} MB of memory at least; this instance has {memory / 1e6:,.0f} MB. "
+            f"Give the job a larger one ({parameter})."
+        )
 
 
 def read_manifest(folder: Path, version: str) -> DatasetManifest:

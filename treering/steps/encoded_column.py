@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 _TOO_MANY = 0.5  # share of distinct cells from which on encoding a column costs more than it saves,
 _TOO_MANY_FROM = 200_000  # once it has so many of them: some 30 MB
-_TYPES = ("B", "H", "I")  # of array: 1, 2, 4 bytes
+_RECENT = 65_536  # cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,8 @@ class ColumnEncoder:
 
     def __init__(self) -> None:
         self._numbers = _Numbers()
-        self._codes = array(_TYPES[0])
+        self._recent = array("I")  # codes that are not yet in as few bytes as they need
+        self._codes: list[NDArray[np.unsignedinteger]] = []
         self._text: list[str] | None = None
 
     def extend(self, cells: Iterable[str]) -> None:
@@ -52,20 +53,25 @@ class ColumnEncoder:
         if self._text is not None:
             self._text.extend(cells)
             return
-        codes = list(map(self._numbers.__getitem__, cells))
-        while len(self._numbers) > 256**self._codes.itemsize:
-            self._codes = array(_TYPES[_TYPES.index(self._codes.typecode) + 1], self._codes)
-        self._codes.extend(codes)
-        if len(self._numbers) > max(_TOO_MANY_FROM, _TOO_MANY * len(self._codes)):
-            self._text = list(self._encoded())
-            self._numbers = _Numbers()
+        self._recent.extend(map(self._numbers.__getitem__, cells))
+        if len(self._recent) >= _RECENT:
+            self._narrow()
+            if len(self._numbers) > max(_TOO_MANY_FROM, _TOO_MANY * sum(map(len, self._codes))):
+                self._text = list(self._encoded())
+                self._numbers, self._codes = _Numbers(), []
 
     def column(self) -> Sequence[str]:
         """The whole column: encoded, or a list where hardly any cell occurs twice."""
+        self._narrow()
         return self._encoded() if self._text is None else self._text
 
+    def _narrow(self) -> None:
+        kind = next(kind for kind in (np.uint8, np.uint16, np.uint32) if len(self._numbers) - 1 <= np.iinfo(kind).max)
+        self._codes.append(np.array(self._recent).astype(kind))
+        self._recent = array("I")
+
     def _encoded(self) -> EncodedColumn:
-        return EncodedColumn(tuple(self._numbers), np.array(self._codes))
+        return EncodedColumn(tuple(self._numbers), np.concatenate(self._codes))
 
 
 class _Numbers(dict[str, int]):

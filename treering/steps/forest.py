@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from treering_native import MOST_FEATURES, MOST_NODES, NODE, Trees
 
-from treering.errors import InvalidDataError
+from treering.errors import ConfigurationError, InvalidDataError
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestRegressor
@@ -39,6 +39,7 @@ _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+_NODE_BYTES = 14  # of a node's feature, number and right child
 _DTYPES = {"feature": np.uint16, "number": np.float64, "right": np.int32, "roots": np.int32}
 
 
@@ -74,6 +75,11 @@ class Forest:
             right.append(np.where(leaf, own, tree.children_right) + offset)
             roots.append(offset)
             offset += tree.node_count
+        if offset * _NODE_BYTES > LARGEST_FILE:
+            raise ConfigurationError(
+                f"The forest has {offset:,} nodes, which take {offset * _NODE_BYTES:,} bytes; {LARGEST_FILE:,} are the "
+                "most. Raise min_samples_leaf or lower n_estimators of the use case's model."
+            )
         return cls(
             feature=np.concatenate(feature).astype(np.uint16),
             number=np.concatenate(number).astype(np.float64),

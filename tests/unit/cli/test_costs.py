@@ -53,6 +53,46 @@ def test_every_parameter_that_costs_counts(capsys: pytest.CaptureFixture[str]) -
     assert changed(*linear[:1], "blue/green update", *linear[1:]) > 5 * at_once > 0
 
 
+def test_more_rows_make_the_jobs_longer_and_dearer(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ingest, preprocess and evaluate by the row, train by n log n on all vCPUs; the endpoint costs the same."""
+    few, more, most = (report("--rows", str(rows), capsys=capsys) for rows in (3000, 300_000, 3_000_000))
+    growth = costs.Prices.read().growth
+    hour = costs.Prices.read().of("ml.t3.medium") + 10 * costs.Prices.read().use["volume_gigabyte_hour"]
+
+    for name in ("processing jobs", "training job", "functions, states, logs"):
+        assert few[name]["week"] < more[name]["week"] < most[name]["week"]
+    assert few["endpoint"] == most["endpoint"]
+    seconds = (growth["preprocess_row"] + growth["evaluate_row"]) * 2_700_000
+    grown = most["processing jobs"]["week"] - more["processing jobs"]["week"]
+    assert grown == pytest.approx(seconds / 3600 * hour, abs=2e-4)
+
+
+def test_what_would_not_end_in_time_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """A Lambda function has 900 seconds; a job what the template allows."""
+    text = run("--rows", "100000000", "--parameter", "JobMaxRuntimeInSeconds=3600", capsys=capsys)
+
+    assert "ingest would take some" in text
+    assert "longer than the 900 s that a Lambda function may run" in text
+    assert "longer than the 3,600 s that JobMaxRuntimeInSeconds allows" in text
+    assert "would take" not in run("--rows", "3000", capsys=capsys)
+
+
+@pytest.mark.parametrize("rows", ["0", "-1", "many", "1e6", "9" * 12])
+def test_a_number_of_rows_that_is_none_is_refused(rows: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message says what is expected."""
+    with pytest.raises(SystemExit):
+        run("--rows", rows, capsys=capsys)
+
+    assert "is not a whole number from 1 to 1,000,000,000" in capsys.readouterr().err
+
+
+def test_vcpus_that_are_not_known_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """Train's time depends on them."""
+    with pytest.raises(CommandError, match=r"no vCPUs of ml\.t2\.medium"):
+        run("--rows", "3000", "--parameter", "TrainInstanceType=ml.t2.medium", capsys=capsys)
+    assert "ml.t2.medium" in run("--parameter", "TrainInstanceType=ml.t2.medium", capsys=capsys)
+
+
 def test_an_environment_s_parameters_are_those_of_samconfig(capsys: pytest.CaptureFixture[str]) -> None:
     """Production has two larger instances."""
     found = report("--environment", "prod", capsys=capsys)

@@ -129,6 +129,20 @@ def test_changed_split_is_refused(fresh_run):
         work(fresh_run.preprocess_job)
 
 
+def test_data_beyond_the_instance_s_memory_are_refused_before_they_are_read(fresh_run):
+    """The manifest says how many rows there are; the message says what they need, what there is, and what to change."""
+    path = fresh_run.preprocess_job.input("dataset") / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["rows"]["train"] = 10**12
+    path.write_text(json.dumps(manifest))
+    (path.parent / "train.csv").unlink()
+
+    with pytest.raises(
+        ConfigurationError, match=r"1,000,000,000,000 rows of \d+ columns, which need .* this instance has"
+    ):
+        work(fresh_run.preprocess_job)
+
+
 @pytest.mark.parametrize("value", ["", "NA", "0", "-5", "many"])
 def test_wrong_target_is_refused(fresh_run, dataset_writer, value):
     """A target that is missing, not positive (it is learnt as a logarithm) or no number stops the job with its row."""

@@ -60,6 +60,7 @@ def test_a_cell_costs_as_few_bytes_as_its_number_needs(distinct):
 def test_a_column_that_hardly_repeats_becomes_a_list(monkeypatch):
     """Encoding would cost more there than it saves; nothing of what came before is lost."""
     monkeypatch.setattr(encoded_column, "_TOO_MANY_FROM", 10)
+    monkeypatch.setattr(encoded_column, "_RECENT", 20)
     cells = ["a"] * 15 + [str(i) for i in range(100)]
 
     assert encoded(cells) == cells

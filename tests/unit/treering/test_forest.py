@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestRegressor
 
-from treering.errors import InvalidDataError
+from treering.errors import ConfigurationError, InvalidDataError
 from treering.steps.forest import Forest
 
 
@@ -62,6 +62,14 @@ def test_a_row_is_answered_alone_as_among_others(rows, start):
 
     some = forest.predict(matrix[start : start + rows])
     assert some.tobytes() == forest.predict(matrix)[start : start + rows].tobytes()
+
+
+def test_a_forest_too_large_to_be_loaded_is_not_made(grown, monkeypatch):
+    """Training says so itself, with what to change, instead of the jobs after it."""
+    monkeypatch.setattr("treering.steps.forest.LARGEST_FILE", 1000)
+
+    with pytest.raises(ConfigurationError, match=r"nodes, which take .* Raise min_samples_leaf"):
+        Forest.from_sklearn(grown[0])
 
 
 def test_no_rows_have_no_predictions(forest):
