@@ -5,7 +5,6 @@ with what machine, versions and command each was measured; docs/performance.md i
 """
 
 import argparse
-import importlib.util
 import os
 import platform
 import signal
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks.environments import CACHE, ROOT
+from tests.benchmarks.environments import CACHE, HERE, ROOT
 
 # in the order of docs/performance.md
 MODULES = {
@@ -57,9 +56,7 @@ def run(name: str, options: list[str]) -> tuple[str, bool]:
     if process.returncode in (130, -signal.SIGINT):
         raise KeyboardInterrupt
     if not well:
-        printed += (
-            f"\n**Failed** with exit code {process.returncode}; what it said stands above its place on the screen."
-        )
+        printed += f"\n**Failed** with exit code {process.returncode}; what it said is on the screen."
     return f"## {MODULES[name]}\n\n{said}\n\n{printed.strip()}\n", well
 
 
@@ -77,24 +74,28 @@ def heading() -> str:
     )
 
 
-def main() -> int:
-    """Run them and write the document. Gives 1 if one failed."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run them and write the document. Gives 0, 1 if one failed, or 130 if stopped by Ctrl-C."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("modules", nargs="*", metavar="module", help=f"of {', '.join(MODULES)}; all if none is named")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and rows, under five minutes in all")
     parser.add_argument("--rounds", type=int, help="of each module, instead of its own number")
-    parser.add_argument("--output", type=Path, default=DOCUMENT, help=f"the document, {DOCUMENT.relative_to(ROOT)}")
-    options = parser.parse_args()
+    parser.add_argument("--output", type=Path, default=DOCUMENT, help=f"the document, {DOCUMENT} if not named")
+    options = parser.parse_args(arguments)
     chosen = options.modules or list(MODULES)
     if unknown := [name for name in chosen if name not in MODULES]:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(MODULES)}")
-    if absent := [name for name in chosen if not importlib.util.find_spec(f"tests.benchmarks.{name}")]:
+    if absent := [name for name in chosen if not (HERE / f"{name}.py").is_file()]:
         parser.error(f"these benchmarks are not in this checkout: {', '.join(absent)}")
     given = [*(["--quick"] if options.quick else []), *(["--rounds", str(options.rounds)] if options.rounds else [])]
     sections, failed = [heading()], []
     for name in chosen:
         sys.stderr.write(f"{MODULES[name]} …\n")
-        section, well = run(name, given)
+        try:
+            section, well = run(name, given)
+        except KeyboardInterrupt:
+            sys.stderr.write("Stopped.\n")
+            return 130
         print(section, flush=True)
         sections.append(section)
         if not well:
@@ -108,7 +109,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("Stopped.")
+    sys.exit(main())
