@@ -168,10 +168,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="on the use case's data; on the made-up rows, a third")
     parser.add_argument("--rows", type=int, default=1_000_000, help="made-up rows; 0 for none")
     parser.add_argument("--trees", type=int, default=10, help="on the made-up rows")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, help="beside the first two")
     parser.add_argument("--quick", action="store_true", help=f"one round, {QUICK_ROWS:,} made-up rows, fewer methods")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
     rounds, rows = (1, min(options.rows, QUICK_ROWS)) if options.quick else (options.rounds, options.rows)
+    methods = QUICK if options.quick else dict.fromkeys((OURS, PLAIN, *options.methods))
     trees = use_case.load("house_prices").model.n_estimators
     runs: list[tuple[int, int, Callable[[Path], str]]] = [(trees, rounds, houses)]
     if rows:
@@ -180,7 +182,7 @@ def main() -> None:
     for trees, times, prepare in runs:
         with tempfile.TemporaryDirectory(prefix="treering-benchmark-") as temporary:
             what = prepare(Path(temporary))
-            found = measure(Path(temporary), trees, times, QUICK if options.quick else METHODS)
+            found = measure(Path(temporary), trees, times, methods)
         title = f"{what}, {trees} trees, medians of {times}"
         tables.append(table(title, found))
         verdicts.append(verdict(what.partition(":")[0], found))
