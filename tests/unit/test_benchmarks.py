@@ -34,6 +34,9 @@ def folder(tmp_path, monkeypatch):
         (package / f"{name}.py").write_text(code)
     monkeypatch.setattr(command, "ROOT", tmp_path)
     monkeypatch.setattr(command, "HERE", package)
+    docs = tmp_path / "performance.md"
+    docs.write_text("before\n<!-- good -->\n| old |\n<!-- end of good -->\nbehind\n<!-- bad -->\n<!-- end of bad -->\n")
+    monkeypatch.setattr(command, "DOCS", docs)
     monkeypatch.setattr(command, "MODULES", {name: name.title() for name in ("bad", "good", "slow", "absent")})
     return tmp_path
 
@@ -69,6 +72,28 @@ def test_benchmark_that_fails_is_said(folder, capfd):
     assert "**Failed**" in document.read_text()
     assert "| a | b |" in document.read_text()
     assert "no registry here" in capfd.readouterr().err
+
+
+def test_tables_go_into_the_docs_on_request(folder, capsys):
+    """Between the marks, and nothing of one that failed; a module without marks is an error before anything is run."""
+    output = ["--output", str(folder / "table.md")]
+
+    assert command.main(["good", "bad", "--docs", *output]) == 1
+    text = (folder / "performance.md").read_text()
+    assert text.startswith("before\n<!-- good -->\n")
+    assert text.endswith("<!-- end of good -->\nbehind\n<!-- bad -->\n<!-- end of bad -->\n")
+    assert "| a | b |" in text
+    assert "old" not in text
+    with pytest.raises(SystemExit):
+        command.main(["slow", "--docs", *output])
+    assert "has no marks" in capsys.readouterr().err
+
+
+def test_docs_have_a_place_for_the_tables():
+    """The real docs, for the tables that are put there."""
+    text = command.DOCS.read_text()
+
+    assert all(mark in text for name in ("serving", "training") for mark in command.marks(name))
 
 
 @pytest.mark.parametrize(
