@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= us-east-1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-containers faults lint format bench lock clean
+.PHONY: help setup run test test-fast test-containers faults lint format bench bench-quick lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -42,8 +42,9 @@ $(STAMP): $(LOCK) $(wildcard native/*.* native/*/*.*)
 run: $(STAMP) ## Run the weekly run on real data, in the local cloud  (ARGS="--weeks 4 …" for the command's options)
 	@$(BIN)/treering run $(ARGS)
 
-test: $(STAMP) lint ## Run every check and test
-	@$(BIN)/python -m pytest $(ARGS)
+# Most tests wait for programs, so processors share them, file by file, the long ones of the local cloud first.
+test: $(STAMP) lint ## Run every check and test  (ARGS="-n 0 …" for pytest's options)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: $(STAMP) ## Run the unit and contract tests only
 	@$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
@@ -66,9 +67,11 @@ format: $(STAMP) ## Format the code
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-bench: $(STAMP) ## Measure the whole run and the endpoint next to others  (ARGS="--rounds 3 …"; peers are installed on first use)
-	@$(BIN)/python -m tests.benchmarks.whole_run $(ARGS)
-	@$(BIN)/python -m tests.benchmarks.serving $(ARGS)
+bench: $(STAMP) ## Measure everything next to others, into one table  (ARGS="serving --rounds 3 …"; peers are installed on first use)
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-quick: $(STAMP) ## The same with fewer rounds and rows, under five minutes
+	@$(BIN)/python -m tests.benchmarks --quick $(ARGS)
 
 # The functions' and the jobs' own requirements get the versions of the lock file, so that what is tested is what ships.
 lock: $(STAMP) ## Compile the lock files anew

@@ -119,7 +119,7 @@ def decide(found: Application, version: ModelVersion, decision: Decision, commen
     waits = _running(found.cloud, version)
     if version.status != PENDING:
         if waits is None or version.status != decision or not _asks(waits):
-            raise CommandError(_decided_already(version))
+            raise CommandError(_decided_already(version, registry.in_service(found)))
         update(found.cloud, version.arn, PENDING, version.comment)  # the same again would be no change, so no event
         comment = comment or version.comment
     update(found.cloud, version.arn, decision, comment)
@@ -143,9 +143,11 @@ def approver(cloud: Cloud, board: Board) -> executions.Waiting:
     return approve
 
 
-def _decided_already(version: ModelVersion) -> str:
+def _decided_already(version: ModelVersion, serving: int | None) -> str:
     said = f' ("{version.comment}")' if version.comment else ""
     when = f" since {version.decided_at:%Y-%m-%d %H:%M} UTC" if version.decided_at else " since its registration"
+    if version.version == serving:
+        return f"Version {version.version} is {version.status} already{when}{said}, and in service."
     then = (
         f"`treering rollout {version.version}` puts it into service."
         if version.status == APPROVED

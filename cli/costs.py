@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
+from treering.steps.deployment import Guardrails
 
 PRICES = Path(__file__).parent / "prices.toml"
 WEEK_HOURS, MONTH_HOURS = 168.0, 730.0
@@ -149,11 +150,15 @@ def _endpoints(parameters: Mapping[str, str], prices: Prices) -> list[Item]:
 
 def _bake_hours(parameters: Mapping[str, str]) -> float:
     """How long two fleets run beside each other: start, waits between steps, wait before the old one ends."""
-    wait = float(parameters["TrafficWaitSeconds"])
-    steps = {"ALL_AT_ONCE": 1, "CANARY": 2}.get(parameters["TrafficShifting"])
-    if steps is None:
-        steps = -(-100 // int(parameters["TrafficStepPercent"]))  # LINEAR
-    return (300 + wait * steps) / 3600
+    update = Guardrails(
+        shifting=parameters["TrafficShifting"],
+        step_percent=int(parameters["TrafficStepPercent"]),
+        wait_seconds=int(parameters["TrafficWaitSeconds"]),
+        alarms=(),
+        instances=int(parameters["EndpointInstanceCount"]),
+        start_seconds=300,
+    )
+    return (update.start_seconds + update.bake_seconds) / 3600
 
 
 def _jobs(parameters: Mapping[str, str], prices: Prices, work: Work) -> list[Item]:

@@ -62,7 +62,7 @@ class PlainBoard:
         if row.final and key not in self._shown:
             self._shown.add(key)
             seconds = f"{row.seconds:6.1f} s" if row.seconds is not None else " " * 8
-            self.note(f"{row.name:<22} {row.status:<12} {seconds}  {row.says}".rstrip())
+            self.note(f"{row.name:<25} {row.status:<12} {seconds}  {row.says}".rstrip())
 
     def note(self, line: str) -> None:
         """Print the line."""
@@ -121,7 +121,7 @@ class LiveBoard:
 def _table(rows: list[Row]) -> Table:
     """Rows side by side with those printed before: all columns but the last are as wide as ever."""
     table = Table(box=None, pad_edge=False, show_header=False, expand=True)
-    for width in (22, 20, 8):
+    for width in (25, 20, 8):
         table.add_column(width=width, no_wrap=True, justify="right" if width == 8 else "left")
     table.add_column(ratio=1, overflow="fold")
     for row in rows:

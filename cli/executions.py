@@ -40,7 +40,7 @@ def follow(
     asked: set[str] = set()
     while True:
         execution = read(cloud, machines, arn)
-        for depth, state in execution.all_states():
+        for depth, state in execution.as_they_ended():
             board.show(f"{depth} {state.name} {state.entered}", _row(cloud, state, label, depth))
             if waiting and state.waits_for and state.waits_for not in asked:
                 asked.add(state.waits_for)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from cli import registry
+from cli import registry, rollouts
 from cli.application import Application
 from cli.errors import CommandError
 from cli.registry import APPROVED, ModelVersion
@@ -53,21 +53,28 @@ def weights(found: Application) -> dict[str, float]:
 
 def on(found: Application) -> Experiment:
     """The experiment that is on. Raises CommandError where none is."""
-    serving = registry.service(found)
-    trial = None
-    if serving is not None and serving.config is not None:
-        config = _hosting(found).find_config(serving.config["EndpointConfigName"])
-        trial = config.trial if config else None
-    if serving is None or serving.config is None or serving.package_arn is None or trial is None:
+    experiment = find(found)
+    if experiment is None:
+        alone = "does not exist." if registry.service(found) is None else "serves the champion alone."
         raise CommandError(
-            f"No experiment is on: endpoint {found.stack.endpoint} "
-            + ("does not exist." if serving is None else "serves the champion alone."),
+            f"No experiment is on: endpoint {found.stack.endpoint} {alone}",
             hint="`treering experiment start VERSION` begins one.",
         )
-    described = found.cloud.client("sagemaker").describe_model(ModelName=trial.model_name)
+    return experiment
+
+
+def find(found: Application) -> Experiment | None:
+    """The same, none where none is on."""
+    serving = registry.service(found)
+    if serving is None or serving.config is None or serving.package_arn is None:
+        return None
+    config = _hosting(found).find_config(serving.config["EndpointConfigName"])
+    if config is None or config.trial is None:
+        return None
+    described = found.cloud.client("sagemaker").describe_model(ModelName=config.trial.model_name)
     return Experiment(
         name=serving.config["EndpointConfigName"],
-        trial=trial,
+        trial=config.trial,
         champion=_version(found, serving.package_arn),
         challenger=_version(found, described["PrimaryContainer"]["ModelPackageName"]),
         started_at=serving.config["CreationTime"],
@@ -75,11 +82,8 @@ def on(found: Application) -> Experiment:
     )
 
 
-def start(found: Application, version: ModelVersion, weight: float | None) -> Experiment:
-    """Put a version beside the champion, with a share of the traffic or, without one, as a shadow. Raises CommandError.
-
-    A shadow sees all requests, so it gets as many instances as the champion; a share of them, its share.
-    """
+def require_startable(found: Application, version: ModelVersion) -> None:
+    """Raises CommandError where the version cannot be tried beside the champion."""
     if version.status != APPROVED:
         raise CommandError(
             f"Version {version.version} is {version.status}, and only an approved version sees people's requests.",
@@ -90,7 +94,17 @@ def start(found: Application, version: ModelVersion, weight: float | None) -> Ex
             f"Version {version.version} is the champion, so there is nothing to compare it with.",
             hint="`treering models` shows the other versions.",
         )
-    require_no_rollout(found)
+    rollouts.require_none(found)
+    with explained():
+        experiments.champion_alone(_hosting(found), found.stack.endpoint, Deadline.after(_PATIENCE))
+
+
+def start(found: Application, version: ModelVersion, weight: float | None) -> Experiment:
+    """Put a version beside the champion, with a share of the traffic or, without one, as a shadow. Raises CommandError.
+
+    A shadow sees all requests, so it gets as many instances as the champion; a share of them, its share.
+    """
+    require_startable(found, version)
     hosting, endpoint, deadline = _hosting(found), found.stack.endpoint, Deadline.after(_PATIENCE)
     with explained():
         instances = experiments.in_service(hosting, endpoint, deadline).instance_count
@@ -110,16 +124,6 @@ def end(found: Application) -> Ended | None:
     """Back to the champion alone; none where it is alone. Raises CommandError."""
     with explained():
         return experiments.end(_hosting(found), found.stack.endpoint, Deadline.after(_PATIENCE))
-
-
-def require_no_rollout(found: Application) -> None:
-    """Raises CommandError while a rollout is under way: it and an experiment would undo each other."""
-    machines = found.cloud.client("stepfunctions")
-    running = machines.list_executions(stateMachineArn=found.stack.rollout_machine, statusFilter="RUNNING")
-    if under_way := ", ".join(execution["name"] for execution in running["executions"]):
-        raise CommandError(
-            f"A rollout is under way: {under_way}.", hint="Wait until it has ended; `treering history` shows it."
-        )
 
 
 @contextmanager

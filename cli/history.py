@@ -70,6 +70,7 @@ class StateRun:
     resource: str = ""  # such as createProcessingJob.sync
     result: Any = None  # what the task answered, parsed
     output: Any = None  # what the state passes on, parsed
+    chose: str = ""  # of a Choice: the state that it went to
     execution_arn: str | None = None  # of the execution that the state started and waits for, if it does
     states: tuple["StateRun", ...] = ()  # of that execution
 
@@ -133,6 +134,13 @@ class Execution:
         """Every state with its depth: a state that waits for another execution is followed by that one's states."""
         return _flat(self.states, 0)
 
+    def as_they_ended(self) -> list[tuple[int, StateRun]]:
+        """As `all_states`, in the order of their ends, a state after those that it waited for; what runs comes last."""
+        states = self.all_states()
+        ended = [(run.ended, -depth, depth, run) for depth, run in states if run.ended]
+        ended.sort(key=lambda entry: entry[:2])
+        return [entry[2:] for entry in ended] + [entry for entry in states if not entry[1].ended]
+
     @property
     def seconds(self) -> float | None:
         """Seconds from start to end, none while it runs."""
@@ -157,6 +165,9 @@ def read(events: Iterable[Event]) -> Execution:
             execution = replace(execution, status=_ENDS[kind], ended=event["timestamp"], failure=failure)
             runs = [_closed(run, execution) for run in runs]
         elif kind.endswith("StateEntered"):
+            before = visit_of.get(event.get("previousEventId", 0), len(runs) - 1)
+            if before >= 0 and runs[before].kind == "Choice":
+                runs[before] = replace(runs[before], chose=str(details["name"]))
             runs.append(StateRun(details["name"], kind.removesuffix("StateEntered"), "running", event["timestamp"]))
             visit_of[event["id"]] = len(runs) - 1
             continue
@@ -224,9 +235,14 @@ def says(run: StateRun) -> str:
     if run.status == "failed" and run.failure:
         reason = run.failure.reason.strip()
         return _one_line(f"{run.failure.error}: {reason}" if reason else run.failure.error)
+    if run.chose:
+        return f"→ {run.chose}"
     result = run.result
     if not isinstance(result, dict):
         return ""
+    if result.get("ModelPackageArn"):
+        group, _, version = str(result["ModelPackageArn"]).rpartition("/")
+        return f"version {version} of {group.rpartition('/')[2]}"
     if result.get("ExitMessage"):
         return _one_line(result["ExitMessage"])
     if metrics := result.get("FinalMetricDataList"):
@@ -243,6 +259,8 @@ def human_cause(cause: str) -> str:
         return cause.strip()
     reason = parsed.get("FailureReason") or parsed.get("errorMessage") or parsed.get("Message") or ""
     message = parsed.get("ExitMessage") or ""
+    if message and reason.startswith("AlgorithmError: See job logs"):  # which is all that SageMaker says of itself
+        return str(message)
     if message and message not in reason:
         return f"{reason}: {message}" if reason else str(message)
     return str(reason) or cause.strip()

@@ -21,8 +21,9 @@ from treering.aws.step_functions import execution_arn
 from treering.contracts import DatasetRef, RolloutInput
 from treering.keys import MANIFEST
 
-Kind = Literal["weekly", "rollout", "rollback"]
+Kind = Literal["weekly", "rollout", "rollback", "staging"]
 DEPLOYED_BY = "Deploy Endpoint"  # the state after which production serves the new model
+_BY_HAND: tuple[Kind, ...] = ("rollout", "rollback", "staging")  # what their executions' names begin with
 _STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
 
 
@@ -30,7 +31,7 @@ _STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
 class Rollout:
     """One execution of the rollout's state machine."""
 
-    kind: Kind  # by the weekly training, or by hand: to put a version into service, or to go back to one
+    kind: Kind  # by the weekly training, or by hand: to put a version into service, to go back, to test it in staging
     execution_arn: str
     started_by: str  # ARN of the weekly training's execution; empty for one by hand
     version: int
@@ -88,6 +89,16 @@ def before(rollouts: Iterable[Rollout], registered: Iterable[ModelVersion], curr
     )
 
 
+def require_none(found: Application) -> None:
+    """Raises CommandError while a rollout is under way: another one, or an experiment, would undo it."""
+    machines = found.cloud.client("stepfunctions")
+    running = machines.list_executions(stateMachineArn=found.stack.rollout_machine, statusFilter="RUNNING")
+    if under_way := ", ".join(execution["name"] for execution in running["executions"]):
+        raise CommandError(
+            f"A rollout is under way: {under_way}.", hint="Wait until it has ended; `treering status` shows it."
+        )
+
+
 def start(found: Application, version: ModelVersion, kind: Kind, at: datetime) -> str:
     """Start the rollout of a version by hand; the execution's ARN. Raises CommandError."""
     execution = name(kind, version.version, at)
@@ -111,7 +122,8 @@ def start(found: Application, version: ModelVersion, kind: Kind, at: datetime) -
         ),
         model_package_arn=version.arn,
         model_data_url=version.model_data_url,
-        notify="true",
+        target="staging" if kind == "staging" else "production",
+        notify="false" if kind == "staging" else "true",
     )
     answer = machines.start_execution(
         stateMachineArn=found.stack.rollout_machine, name=execution, input=given.model_dump_json()
@@ -123,14 +135,15 @@ def _rollout(found: Application, machines: Any, described: dict[str, Any]) -> Ro
     given = json.loads(described["input"])
     started_by = str(given.get(_STARTED_BY, ""))
     status = history.STATUSES[described["status"]]
-    reached, failed_state, error, reason = status == "succeeded", None, None, None
+    by_hand: Kind = next((kind for kind in _BY_HAND if described["name"].startswith(f"{kind}-")), "rollout")
+    reached = status == "succeeded" and by_hand != "staging"
+    failed_state = error = reason = None
     if status != "succeeded":  # its output does not tell how far it came
         execution = executions.read(found.cloud, machines, described["executionArn"])
         deployed = execution.state(DEPLOYED_BY)
         reached = deployed is not None and deployed.status == "succeeded"
         if status == "failed":
             failed_state, error, reason = failures.words(execution)
-    by_hand: Kind = "rollback" if described["name"].startswith("rollback-") else "rollout"
     return Rollout(
         kind="weekly" if started_by else by_hand,
         execution_arn=described["executionArn"],

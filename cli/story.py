@@ -56,7 +56,7 @@ def read(found: Application) -> Story:
     """The story as the cloud tells it."""
     rolled_out = rollouts.read(found)
     weeks = _Weeks(found, {one.started_by: one for one in rolled_out if one.started_by})
-    entries = [*weeks.read(), *(_by_hand(one) for one in rolled_out if not one.started_by)]
+    entries = [*weeks.read(), *(_by_hand(one) for one in rolled_out if one.kind in ("rollout", "rollback"))]
     ordered = sorted(entries, key=lambda entry: entry.started_at.timestamp() if entry.started_at else 0.0)
     for entry in weeks.without_execution():  # by their week, as no execution says when they were
         ordered.insert(_after_week(ordered, entry), entry)

@@ -54,7 +54,7 @@ class DeployEndpointSettings(Settings):
     model_role_arn: str = Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")
     endpoint_instance_type: str = Field(pattern=r"^ml\.")
     endpoint_instance_count: int = Field(ge=1)
-    deploy_timeout_seconds: float = Field(gt=0)
+    deploy_timeout_seconds: float = Field(gt=0)  # without the waits of traffic shifting, which come on top
     keep_models: int = Field(ge=1)  # beside those in service
     traffic_shifting: Literal["ALL_AT_ONCE", "CANARY", "LINEAR"]
     traffic_step_percent: int = Field(ge=10, le=50)

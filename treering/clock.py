@@ -36,6 +36,10 @@ class Deadline:
         """The deadline that lies `seconds` ahead."""
         return cls(clock.monotonic() + seconds, clock)
 
+    def later(self, seconds: float) -> "Deadline":
+        """The deadline that lies `seconds` after this one."""
+        return Deadline(self.at + seconds, self.clock)
+
     def remaining(self) -> float:
         """Seconds left; zero or less once it has passed."""
         return self.at - self.clock.monotonic()

@@ -396,11 +396,12 @@ class ApprovalResult(Contract):
 
 
 class RolloutInput(Contract):
-    """Input of the rollout: which approved model, under which ID, and whether it tells people itself."""
+    """Input of the rollout: which approved model, under which ID, how far, and whether it tells people itself."""
 
     rollout_id: RunId
     run_id: RunId
     dataset: DatasetRef
     model_package_arn: ModelPackageArn
     model_data_url: S3Uri
+    target: Literal["staging", "production"] = "production"  # staging: its tests only, before an experiment
     notify: Literal["true", "false"]

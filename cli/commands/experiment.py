@@ -2,21 +2,24 @@
 
 import argparse
 import json
+import sys
+from datetime import UTC, datetime
 
-from cli import experiments, options, registry
+from cli import executions, experiments, failures, options, registry, render, rollouts
 from cli.application import Application, application
 from cli.commands import rollout
 from cli.display import board, step
-from cli.errors import CommandError, UsageError
+from cli.errors import FAILURE, CommandError, Interrupted, UsageError
 from cli.experiments import Experiment
 from treering.steps.experiment_plan import Plan
 
 SUMMARY = "try an approved version on real traffic beside the one in service, and promote or drop it"
 EPILOG = """\
-A challenger answers a share of the requests (A/B test); a shadow gets a copy of each and answers nobody. Begin with a
-shadow: it harms no caller. Requests and answers of both go to captures/ in the data bucket. `treering predict --caller
-KEY` keeps a caller with one variant. The report compares errors on rows whose truth is known by now, and says when to
-stop. A rollout, the weekly run's too, ends an experiment: it would compare with another champion. Needs `treering up`.
+A challenger answers a share of the requests (A/B test); a shadow gets a copy of each and answers nobody. Either is
+tested in staging first, as a rollout is, and meets no caller if it fails there. Begin with a shadow: it harms no
+caller. Requests and answers of both go to captures/ in the data bucket. `treering predict --caller KEY` keeps a caller
+with one variant. The report compares errors on rows whose truth is known by now, and says when to stop. A rollout, the
+weekly run's too, ends an experiment: it would compare with another champion. Needs `treering up`.
 
 examples:
   treering experiment start 4 --shadow
@@ -27,7 +30,7 @@ examples:
   treering experiment drop
 """
 _ACTIONS = {
-    "start": "put a version beside the one in service",
+    "start": "test a version in staging, then put it beside the one in service",
     "report": "compare the two, and say whether to stop",
     "promote": "end the experiment and roll the challenger out, in staging first",
     "drop": "end the experiment; the champion serves alone",
@@ -73,11 +76,27 @@ def _start(given: argparse.Namespace) -> int:
     weight = None if given.shadow else _share(given.weight, "--weight")
     found = application(given.state)
     version = registry.find(registry.versions(found), given.version)
-    with board(to_stderr=given.json) as shown, step(shown, "Start") as say:
-        begun = experiments.start(found, version, weight)
-        say(f"version {version.version} beside version {begun.champion.version}: {begun.name}")
+    experiments.require_startable(found, version)
+    try:
+        with board(to_stderr=given.json) as shown:
+            with step(shown, "Staging") as say:
+                arn = rollouts.start(found, version, "staging", datetime.now(UTC))
+                say(f"version {version.version} is tested there first: {arn.rpartition(':')[2]}")
+            tested = executions.follow(found.cloud, arn, shown)
+            if tested.status != "succeeded":
+                said = render.failure(failures.of_execution(found.cloud, tested))
+                sys.stderr.write(
+                    f"\nVersion {version.version} did not pass in staging, so it meets no caller.\n\n{said}\n"
+                )
+                return FAILURE
+            with step(shown, "Start") as say:
+                begun = experiments.start(found, version, weight)
+                say(f"version {version.version} beside version {begun.champion.version}: {begun.name}")
+    except Interrupted:
+        sys.stderr.write("Interrupted. What SageMaker has begun goes on; `treering status` shows it.\n")
+        raise
     if given.json:
-        print(json.dumps(_described(begun), indent=2))
+        print(json.dumps(_described(begun) | {"staging_execution": arn}, indent=2))
     return 0
 
 
@@ -110,7 +129,7 @@ def _drop(given: argparse.Namespace) -> int:
 
 
 def _end(given: argparse.Namespace, found: Application) -> None:
-    experiments.require_no_rollout(found)
+    rollouts.require_none(found)
     with board(to_stderr=given.json) as shown, step(shown, "End") as say:
         ended = experiments.end(found)
         if ended is None:

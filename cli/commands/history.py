@@ -3,6 +3,7 @@
 import argparse
 import textwrap
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from cli import options, story
@@ -21,6 +22,7 @@ examples:
 """
 WIDTH = 120
 _INDENT = " " * 12
+_LEGEND = "difference: the new model's error less that of the one in service, on the same rows; it must be below 0"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,20 +47,30 @@ def read(state: Path, folder: Path | None) -> Story:
 
 
 def text(found: Story) -> str:
-    """The story for a person: a line for each entry, and below it why it did not go well, if it did not."""
+    """The story for a person: a line for each entry, below it why it did not go well where no number says it; the sum.
+
+    The sum ends with each stay of a version in service.
+    """
     if not found.entries:
         return "Nothing has been trained yet: `treering run` fires the weekly rule."
-    lines = [f"{'due':<12}{'data':<10}{'':<5}{'rows':>7}{'error':>9}{'in service':>12}  {'outcome':<20}endpoint serves"]
+    compared = next((entry.difference for entry in reversed(found.entries) if entry.difference), None)
+    difference = f"  {f'difference ({compared.confidence:.0%} interval)':<28}" if compared else ""
+    lines = [
+        f"{'due':<12}{'data':<9}{'':<5}{'rows':>7}{'error':>8}{'in service':>12}{difference}  "
+        f"{'outcome':<19}endpoint serves"
+    ]
     serving: int | None = None
     for entry in found.entries:
-        lines.append(_line(entry, serving))
+        lines.append(_line(entry, serving, len(difference)))
         serving = entry.into_service or serving
         if entry.outcome != "deployed" and (why := _why(entry)):
             lines += textwrap.wrap(why, WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
-    return "\n".join([*lines, "", *_sum(found)])
+    if compared:
+        lines += ["", _LEGEND]
+    return "\n".join([*lines, "", *_sum(found), *_stays(found)])
 
 
-def _line(entry: Entry, serving: int | None) -> str:
+def _line(entry: Entry, serving: int | None, wide: int) -> str:
     due = f"{entry.scheduled_at:%Y-%m-%d}" if entry.scheduled_at else "by hand"
     new = {True: "new", False: "same", None: ""}[entry.new_data]
     rows = "" if entry.rows is None else f"{entry.rows:,}"
@@ -71,10 +83,19 @@ def _line(entry: Entry, serving: int | None) -> str:
     now = entry.into_service
     after = f"now version {now}" if now else f"version {serving}" if serving else "none"
     data = (entry.dataset_version or "")[:8]
-    return f"{due:<12}{data:<10}{new:<5}{rows:>7}{error:>9}{champion:>12}  {outcome:<20}{after}"
+    difference = f"  {_difference(entry)}" if entry.difference else ""
+    numbers = f"{due:<12}{data:<9}{new:<5}{rows:>7}{error:>8}{champion:>12}{difference:<{wide}}"
+    return f"{numbers}  {outcome:<18} {after}"
+
+
+def _difference(entry: Entry) -> str:
+    found = entry.difference
+    return f"{found.estimate:+.4f} ({found.low:+.4f} to {found.high:+.4f})" if found else ""
 
 
 def _why(entry: Entry) -> str:
+    if entry.difference and f"{entry.difference.estimate:+.4f}" in entry.reason:
+        return ""  # the entry's own line says it
     cause = f"{entry.failed_state}: {entry.failure}: " if entry.failed_state else ""
     return " ".join((cause + entry.reason).split())
 
@@ -90,3 +111,33 @@ def _sum(found: Story) -> list[str]:
     serving = f"version {found.in_service}" if found.in_service is not None else "no version of the model registry"
     lines.append(f"{found.endpoint_name} serves {serving}")
     return lines
+
+
+def _stays(found: Story) -> list[str]:
+    """Which version was in service from when to when, and its error on the test rows when it came and when it went."""
+    stays: list[_Stay] = []
+    for entry in found.entries:
+        if stays and entry.champion_error is not None:
+            stays[-1].errors.append(entry.champion_error)
+        if stays and entry.scheduled_at:
+            stays[-1].weeks += 1
+        if entry.into_service:
+            due = f"{entry.scheduled_at:%Y-%m-%d}" if entry.scheduled_at else entry.kind
+            stays.append(_Stay(entry.into_service, due, [] if entry.error is None else [entry.error]))
+    if len(stays) < 2 or not any(stay.weeks for stay in stays):
+        return []
+    lines = ["", f"{'version':>7}  {'since':<12}{'weeks':>5}  error on the test rows of then, and of its last week"]
+    for stay in stays:
+        errors = " → ".join(f"{error:.4f}" for error in (*stay.errors[:1], *stay.errors[1:][-1:]))
+        lines.append(f"{stay.version:>7}  {stay.since:<12}{stay.weeks:>5}  {errors}".rstrip())
+    return lines
+
+
+@dataclass
+class _Stay:
+    """A version in service: since when, for how many weekly trainings, and its errors meanwhile."""
+
+    version: int
+    since: str
+    errors: list[float]
+    weeks: int = 0

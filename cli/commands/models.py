@@ -5,7 +5,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from cli import options, registry
+from cli import options, registry, under_way
 from cli.application import opened
 from cli.registry import APPROVED, PENDING, ModelVersion
 
@@ -31,10 +31,11 @@ def execute(given: argparse.Namespace) -> int:
     """Print the versions and return the exit code."""
     with opened(given.state, given.cloud) as found:
         versions, serving = registry.versions(found), registry.in_service(found)
+        now = under_way.read(found).model_copy(update={"undecided": []})  # the versions themselves tell that
     if given.json:
         print(json.dumps([describe(one, serving) for one in versions], indent=2))
     else:
-        print(text(versions, serving))
+        print("\n".join([text(versions, serving), *now.lines()]))
     return 0
 
 

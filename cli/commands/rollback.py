@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(given: argparse.Namespace) -> int:
     """Roll back, print the report, and return the exit code."""
     found = application(given.state)
+    rollouts.require_none(found)  # before it is known what that leads to, there is nothing to go back from
     registered = registry.versions(found)
     previous = rollouts.before(rollouts.read(found), registered, registry.behind(found))
     return rollout.roll_out(given, found, registry.find(registered, str(previous)), "rollback")

@@ -76,10 +76,4 @@ def _require(found: Application, version: ModelVersion) -> None:
             f"Version {version.version} is {version.status}, and only an approved version goes into service.",
             hint=f"`treering approve {version.version}` approves one that waits; `treering models` shows all.",
         )
-    machines = found.cloud.client("stepfunctions")
-    running = machines.list_executions(stateMachineArn=found.stack.rollout_machine, statusFilter="RUNNING")
-    if names := ", ".join(execution["name"] for execution in running["executions"]):
-        raise CommandError(
-            f"Another rollout is under way: {names}. Two at a time would undo each other.",
-            hint="Wait until it has ended; `treering history` shows it.",
-        )
+    rollouts.require_none(found)

@@ -7,13 +7,16 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cli import cloud as clouds
-from cli import options
+from cli import options, registry, under_way
 from cli.application import Application, application
 from cli.stack import weekly_rule
 from cli.weekly_run import next_firing
 
-SUMMARY = "show the cloud, the endpoint, the last executions and the next wake-up"
+SUMMARY = "show the cloud, the endpoint, what is under way, the last executions and the next wake-up"
 EPILOG = """\
+Under way are a rollout with what it waits for, models that wait for a person, an experiment. While an update of the
+endpoint bakes, alarms watch it for the template's TrafficWaitSeconds by the cloud's clock, which goes as fast as
+yours; `treering rollout --advance-clock` and the like move it on, and so does the call that is printed.
 The exit code is 0 where a cloud is up, and 1 where none is.
 
 examples:
@@ -63,6 +66,7 @@ def describe(found: Application) -> dict[str, Any]:
             "next": next_firing(rule, now).isoformat() if rule.enabled else None,
         },
         "endpoint": _endpoint(found),
+        "under_way": under_way.read(found).model_dump(mode="json"),
         "executions": [
             {
                 "name": execution["name"],
@@ -89,6 +93,7 @@ def _endpoint(found: Application) -> dict[str, Any] | None:
         "name": described["EndpointName"],
         "status": described["EndpointStatus"],
         "configuration": described["EndpointConfigName"],
+        "version": registry.in_service(found),
         "failure_reason": described.get("FailureReason"),
     }
 
@@ -99,10 +104,17 @@ def _text(found: dict[str, Any]) -> str:
         f"cloud       {found['cloud']['endpoint']}, process {found['cloud']['pid']}, its clock says {found['clock']}",
         f"stack       {found['stack']['name']} {found['stack']['status']}, data from {found['data_source']}",
         f"rule        {rule['name']} {rule['schedule']}, " + (f"next {rule['next']}" if rule["next"] else "disabled"),
-        f"endpoint    {endpoint['name']} {endpoint['status']}, configuration {endpoint['configuration']}"
+        f"endpoint    {endpoint['name']} {endpoint['status']}, "
+        + (f"version {endpoint['version']}, " if endpoint["version"] else "")
+        + f"configuration {endpoint['configuration']}"
         if endpoint
         else "endpoint    none yet: the first run makes it (`treering run`)",
     ]
+    now = under_way.UnderWay.model_validate(found["under_way"])
+    lines += now.lines()
+    if until := next((one.until for one in now.rollouts if one.until), None):
+        clock = f"{found['cloud']['endpoint']}/_local_cloud/clock"
+        lines.append(f'            not to wait for it: curl -d \'{{"now": "{until:%Y-%m-%dT%H:%M:%SZ}"}}\' {clock}')
     for index, execution in enumerate(found["executions"]):
         took = f"{execution['seconds']:.1f} s" if execution["seconds"] is not None else "so far"
         label = "executions" if not index else ""

@@ -17,6 +17,9 @@ The cloud answers AWS's API on a port of this machine until `treering down`; wha
 A second `treering up` updates the deployment in the cloud that is up; after `treering down`, or after the cloud was
 killed, it starts it again with all that it had.
 
+Its clock goes as fast as yours. So an update of the endpoint bakes for the template's TrafficWaitSeconds, ten minutes:
+`treering status` says for how long still, and how not to wait; --advance-clock of `treering run` and the like does it.
+
 examples:
   treering up                                    start, deploy, arm the weekly rule
   treering up --parameter Schedule='rate(1 hour)'

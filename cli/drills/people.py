@@ -30,6 +30,14 @@ class Message:
         """The alarm's name; empty for an execution."""
         return str(self.content.get("AlarmName", ""))
 
+    @property
+    def reason(self) -> str:
+        """Why, in sentences: of a failure or of a model that was rejected; empty for others."""
+        return str(self.content.get("reason") or self.content.get("reasons") or "")
+
+    def __str__(self) -> str:
+        return f'"{self.subject}" ({self.outcome or self.alarm})'
+
 
 class People:
     """Reads what the application's topic sends."""
@@ -38,17 +46,9 @@ class People:
         topic = found.stack.output("OutcomeTopicArn")
         self._queue = Queue(found, "treering-drill-people", "sns.amazonaws.com", topic)
         found.cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=self._queue.arn)
-        self._messages: list[Message] = []
 
-    def told_of(self, execution: str) -> list[Message]:
-        """All messages so far about an execution."""
-        return [message for message in self._all() if message.execution == execution]
-
-    def alarms(self) -> list[str]:
-        """Names of the alarms of which people were told so far, each as often as they were."""
-        return [message.alarm for message in self._all() if message.alarm]
-
-    def _all(self) -> list[Message]:
-        for envelope in self._queue.read():
-            self._messages.append(Message(envelope.get("Subject", ""), json.loads(envelope["Message"])))
-        return self._messages
+    def read(self) -> list[Message]:
+        """All messages since the last time."""
+        return [
+            Message(envelope.get("Subject", ""), json.loads(envelope["Message"])) for envelope in self._queue.read()
+        ]

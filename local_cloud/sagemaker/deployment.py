@@ -1,6 +1,7 @@
 """Deployments: the running servers of one endpoint configuration, a fleet for each of its variants."""
 
 import random
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from typing import Any
 
 from local_cloud.faults import Capacity, words
 from local_cloud.faults.base import ENDPOINT
+from local_cloud.sagemaker.container_client import INVOCATION_TIMEOUT_SECONDS
 from local_cloud.sagemaker.data_capture import DataCapture
 from local_cloud.sagemaker.environment import SageMakerEnvironment
 from local_cloud.sagemaker.errors import JobFailedError, invalid
@@ -54,11 +56,36 @@ def _changed(variant: Mapping[str, Any], wanted: Mapping[str, Mapping[str, Any]]
     return {**variant, **{ours: one[theirs] for theirs, ours in members.items() if one.get(theirs) is not None}}
 
 
+class Requests:
+    """Those that are under way."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._fewer = threading.Condition()
+
+    def begin(self) -> None:
+        """One more."""
+        with self._fewer:
+            self._number += 1
+
+    def end(self) -> None:
+        """One less."""
+        with self._fewer:
+            self._number -= 1
+            self._fewer.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        """Return when there is none, or after so many seconds."""
+        with self._fewer:
+            self._fewer.wait_for(lambda: self._number == 0, seconds)
+
+
 class Deployment:
-    """The running servers of one endpoint configuration."""
+    """The running servers of one endpoint configuration. `requests` counts what they have not answered yet."""
 
     def __init__(self, cloud: SageMakerEnvironment, endpoint_name: str, plan: Plan) -> None:
         self.plan = plan
+        self.requests = Requests()
         self._now = cloud.now()
         self._faults, self._endpoint_name = cloud.faults, endpoint_name
         self.capture = DataCapture(cloud, endpoint_name, plan.capture) if plan.capture else None
@@ -107,7 +134,9 @@ class Deployment:
             return all(pool.map(ModelServer.serves, self.servers))
 
     def stop(self, kill: bool = False) -> None:
-        """Stops all servers; returns when they have ended."""
+        """Stops all servers, at once or when they have answered what is under way; returns when they have ended."""
+        if not kill:
+            self.requests.wait(INVOCATION_TIMEOUT_SECONDS)
         if self.shadow is not None:
             self.shadow.close()
         with ThreadPoolExecutor(len(self._all)) as pool:

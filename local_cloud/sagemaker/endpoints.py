@@ -179,11 +179,14 @@ class Endpoint:
         """
         self._ready.wait(INVOCATION_TIMEOUT_SECONDS)
         with self._lock:
-            routing = self._routing
-        if self.status not in _SERVING or routing is None:
-            return None
-        deployment, server = routing.choose(target_variant)
-        done = ask(server, body, headers)
+            if self.status not in _SERVING or self._routing is None:
+                return None
+            deployment, server = self._routing.choose(target_variant)
+            deployment.requests.begin()  # under the lock: who takes it out of the routing sees all it has to answer
+        try:
+            done = ask(server, body, headers)
+        finally:
+            deployment.requests.end()
         instances = deployment.instance_counts
         done.measure(self._cloud, time.perf_counter() - received - done.seconds, instances[server.name])
         if deployment.capture is not None and done.answer is not None:

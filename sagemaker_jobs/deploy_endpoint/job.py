@@ -1,5 +1,7 @@
 """Puts the run's model into service behind the one endpoint."""
 
+import math
+
 from sagemaker_jobs.runner import Job
 from sagemaker_jobs.settings import DeployEndpointSettings
 from treering.aws.sagemaker import SageMakerHosting
@@ -39,7 +41,8 @@ def work(job: Job, hosting: Hosting | None = None) -> str:
             step_percent=settings.traffic_step_percent,
             wait_seconds=settings.traffic_wait_seconds,
             alarms=tuple(name for name in settings.rollback_alarms.split(",") if name),
-            longest_seconds=max(600, min(28_800, int(settings.deploy_timeout_seconds))),
+            instances=settings.endpoint_instance_count,
+            start_seconds=math.ceil(settings.deploy_timeout_seconds),
         ),
         tags={"treering:run": settings.treering_run_id, "treering:dataset-version": settings.treering_dataset_version},
         deadline=deadline,

@@ -29,7 +29,8 @@ def main(job: Job | None = None) -> None:
     _ = model.compiled  # before there are several processes, so that they share it
     count = workers.processors()
     log.info("Serving run %s (%d trees) on port %d in %d processes", model.card.run_id, model.card.trees, port, count)
-    workers.run(lambda: server.run(functools.partial(answer, model), listening), count)
+    # the port is free once the workers no longer listen, so this process must not
+    workers.run(lambda: server.run(functools.partial(answer, model), listening), count, started=listening.close)
 
 
 if __name__ == "__main__":

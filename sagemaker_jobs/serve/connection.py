@@ -10,7 +10,9 @@ import httptools
 from sagemaker_jobs.serve.answers import LARGEST_BODY, Answer, refusal, too_large
 
 LARGEST_HEAD = 64 * 1024  # bytes beside a body: request line, headers, chunk sizes, trailers
-IDLE = 65.0  # seconds; longer than SageMaker's own connections idle, so that it closes them, not we
+# seconds without a request, of one until it is whole, and of an answer until it is taken. Longer than SageMaker waits
+# for an answer (60 s, InvokeEndpoint, API reference) and than its connections idle, so that it closes them, not we
+LONGEST_WAIT = 65.0
 _MOST_READ = 4 * LARGEST_BODY  # bytes of one body: who still sends when the connection closes never sees the answer
 _BRIEF = 16 * 1024  # bytes of a body that is answered in the event loop; a larger one must not hold up /ping
 _HEADS = {
@@ -22,6 +24,7 @@ _HEADS = {
         (404, "Not Found"),
         (405, "Method Not Allowed"),
         (406, "Not Acceptable"),
+        (408, "Request Timeout"),
         (413, "Content Too Large"),
         (415, "Unsupported Media Type"),
         (431, "Request Header Fields Too Large"),
@@ -35,11 +38,12 @@ log = logging.getLogger(__name__)
 class Request:
     """A request, while it arrives and until it is answered."""
 
-    __slots__ = ("begun", "body", "closes", "headers", "method", "received", "size", "target")
+    __slots__ = ("begun", "body", "closes", "expects", "headers", "method", "received", "size", "target")
 
     def __init__(self, *, begun: bool = False, closes: bool = False) -> None:
         self.begun = begun
         self.closes = closes  # the connection, once it is answered
+        self.expects = False  # to be told to go on, before it sends its body
         self.method = ""
         self.target = b""
         self.headers: dict[str, str] = {}
@@ -63,8 +67,8 @@ class Connection(asyncio.Protocol):
         self._congested = False  # answers are not taken
         self._ending = False  # after the next answer
         self._closed = False
-        self._last_seen = self._loop.time()
-        self._timer = self._loop.call_later(IDLE, self._close_when_idle)
+        self._since = self._loop.time()  # we wait: for a request, for the rest of it, or for its answer to be taken
+        self._timer = self._loop.call_later(LONGEST_WAIT, self._give_up_or_not)
 
     # ---- what asyncio says
 
@@ -84,12 +88,11 @@ class Connection(asyncio.Protocol):
         """Some bytes arrived."""
         if self._closed:
             return
-        self._last_seen = self._loop.time()
         self._request.received += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self.end()  # its request is answered; what follows would be another protocol
+            pass  # its request is answered, as the last one; what follows would be another protocol
         except httptools.HttpParserCallbackError:
             log.exception("Could not take a request")
             self._refuse(500, "the request could not be taken; the endpoint's log says why")
@@ -114,6 +117,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._request = Request(begun=True)
+        self._since = self._loop.time()
 
     def on_url(self, part: bytes) -> None:
         """A part of its target."""
@@ -129,14 +133,16 @@ class Connection(asyncio.Protocol):
         """Its headers are there."""
         request = self._request
         request.method = self._parser.get_method().decode("latin-1")
-        request.closes = not self._parser.should_keep_alive()
-        if request.headers.get("expect", "").lower() == "100-continue" and not self._apart:
-            self._transport.write(_HEADS[100] + b"\r\n")
+        request.closes = not self._parser.should_keep_alive() or self._parser.should_upgrade()
+        expects = request.headers.get("expect", "").lower() == "100-continue"
+        request.expects = expects and self._parser.get_http_version() != "1.0"  # RFC 9110, section 10.1.1
+        self._tell_to_go_on()
 
     def on_body(self, part: bytes) -> None:
         """A part of its body."""
         request = self._request
         request.size += len(part)
+        request.expects = False
         if request.size <= LARGEST_BODY:
             request.body.append(part)
         elif request.size > _MOST_READ:
@@ -151,9 +157,11 @@ class Connection(asyncio.Protocol):
     # ---- answers
 
     def _answer_in_turn(self, request: Request) -> None:
+        if self._closed:
+            return
         if self._apart:
             self._waiting.append(request)
-        elif request.size <= _BRIEF:
+        elif request.size <= _BRIEF or request.size > LARGEST_BODY:
             self._write(request, self._answer_to(request))
         else:
             self._apart = self._loop.create_task(self._answer_apart(request))
@@ -161,13 +169,18 @@ class Connection(asyncio.Protocol):
 
     async def _answer_apart(self, request: Request) -> None:
         """Answer a large request, and then those that came meanwhile."""
-        self._write(request, await asyncio.to_thread(self._answer_to, request))
-        while self._waiting and not self._closed:
-            request = self._waiting.popleft()
+        try:
             self._write(request, await asyncio.to_thread(self._answer_to, request))
+            while self._waiting and not self._closed:
+                request = self._waiting.popleft()
+                self._write(request, await asyncio.to_thread(self._answer_to, request))
+        except Exception:  # no memory, or no thread
+            log.exception("Could not answer a request of %d bytes", request.size)
+            self._close()
         self._apart = None
         if self._ending:
             self._close()
+        self._tell_to_go_on()
         self._read_on_or_not()
 
     def _answer_to(self, request: Request) -> Answer:
@@ -178,7 +191,7 @@ class Connection(asyncio.Protocol):
     def _write(self, request: Request, given: Answer) -> None:
         if self._closed:
             return
-        self._last_seen = self._loop.time()
+        self._since = self._loop.time()
         last = request.closes or given.status == 413 or (self._ending and not self._waiting)
         head = [_HEADS[given.status], *(f"{name}: {value}\r\n".encode() for name, value in given.headers.items())]
         head.append(b"content-length: %d\r\n" % len(given.body))
@@ -195,6 +208,12 @@ class Connection(asyncio.Protocol):
             self.end()
         else:
             self._write(Request(closes=True), refusal(status, reason))
+
+    def _tell_to_go_on(self) -> None:
+        """A caller who waits for it before the body, unless another answer comes before."""
+        if self._request.expects and not self._apart and not self._closed:
+            self._request.expects = False
+            self._transport.write(_HEADS[100] + b"\r\n")
 
     # ---- whether to go on
 
@@ -216,12 +235,15 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.resume_reading()
 
-    def _close_when_idle(self) -> None:
-        left = self._last_seen + IDLE - self._loop.time()
-        if left <= 0 and not self._apart:
-            self._close()
+    def _give_up_or_not(self) -> None:
+        left = self._since + LONGEST_WAIT - self._loop.time()
+        if left > 0 or self._apart:
+            self._timer = self._loop.call_later(max(left, 1.0), self._give_up_or_not)
+        elif self._request.begun and not self._closed:
+            self._refuse(408, f"the request was not whole within {LONGEST_WAIT:g} s")
+            self._timer = self._loop.call_later(LONGEST_WAIT, self._give_up_or_not)
         else:
-            self._timer = self._loop.call_later(max(left, 1.0), self._close_when_idle)
+            self._transport.abort()  # also where the caller never takes the answer
 
 
 def _path(target: bytes) -> str:

@@ -18,11 +18,12 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def run(work: Callable[[], None], count: int) -> None:
+def run(work: Callable[[], None], count: int, *, started: Callable[[], None]) -> None:
     """Do the `work`, which ends at SIGTERM, in `count` processes, and exit when all have ended.
 
-    With 0 if they were asked to. If one ends by itself, so do the others, with 1: SageMaker then starts the container
-    anew, and until then it is better to fail /ping than to answer on half of the processors.
+    `started` is called once they have started, in this process where it does not work itself. Exits with 0 if they were
+    asked to end. If one ends by itself, so do the others, with 1: SageMaker then starts the container anew, and until
+    then it is better to fail /ping than to answer on half of the processors.
     """
     if count == 1:
         work()
@@ -36,6 +37,7 @@ def run(work: Callable[[], None], count: int) -> None:
         if not child:
             _work(work, parent)
         children.add(child)
+    started()
     asked = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -47,7 +49,9 @@ def run(work: Callable[[], None], count: int) -> None:
     failed = False
     while children:
         child, status = os.wait()
-        children.discard(child)
+        if child not in children:
+            continue  # the first process of a container inherits those whose parents have ended
+        children.remove(child)
         if not asked and not failed:
             failed = True
             log.error("A worker ended with status %d; so the server ends.", os.waitstatus_to_exitcode(status))

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -37,14 +38,22 @@ def bare_server() -> Path:
     return _compiled("bare.so", [HERE / "bare.c", *sorted(NATIVE.glob("*.c"))], _native_flags())
 
 
+def native_digest() -> str:
+    """Changes with native/, for the name of an environment that holds it."""
+    return _digest(file for file in sorted((ROOT / "native").rglob("*")) if file.suffix in (".c", ".h", ".py", ".toml"))
+
+
+def _digest(files: Iterable[Path]) -> str:
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:8]
+
+
 def _native_flags() -> list[str]:
     shared = ["-O3", "-ffp-contract=off", "-fno-tree-vectorize", "-fno-tree-slp-vectorize", "-shared", "-fPIC"]
     return [*shared, f"-I{NATIVE}", "-lm", "-lpthread"]
 
 
 def _compiled(name: str, sources: list[Path], flags: list[str]) -> Path:
-    digest = hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:8]
-    target = CACHE / f"{digest}-{name}"
+    target = CACHE / f"{_digest(sources)}-{name}"
     if not target.exists():
         compiler = [python_with("zig", (ZIG,)), "-m", "ziglang", "cc", "-mcpu=baseline"]
         subprocess.run([*compiler, *sources, *flags, "-o", target], check=True)

@@ -11,11 +11,12 @@ import numpy as np
 from cli.data_source import make_feed
 from tests.benchmarks.environments import CACHE
 from treering import use_case
+from treering.keys import Split
 from treering.steps import artefact
 from treering.steps.csv_columns import format_columns, read_columns
 from treering.steps.fitting import fit, learnt, read_target
 from treering.steps.forest import Forest
-from treering.steps.splitting import write_splits
+from treering.steps.splitting import SplitFile, write_splits
 from treering.steps.training import grow
 
 LARGEST_BODY = 6 * 1024**2  # bytes
@@ -32,19 +33,26 @@ class HouseModel:
     expected: tuple[float, ...]  # scikit-learn's predictions of the singles
 
 
-def make(folder: Path, trees: int) -> HouseModel:
-    """Grow it, store it, and ask scikit-learn."""
+def write_house_splits(folder: Path) -> dict[Split, SplitFile]:
+    """The Ames sales, every row that the local source gives, divided as the ingestion does."""
     case = use_case.load("house_prices")
     feed = make_feed(case, "ames", by_date=False, cache=CACHE)
     table = folder / case.source.labelled_file
     content = feed.files(datetime.now(UTC))[case.source.labelled_file]
     table.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
     (folder / "splits").mkdir()
-    splits = write_splits(table, case, folder / "splits")
+    return write_splits(table, case, folder / "splits")
+
+
+def make(folder: Path, trees: int) -> HouseModel:
+    """Grow it, store it, and ask scikit-learn."""
+    case = use_case.load("house_prices")
+    splits = write_house_splits(folder)
     train, test = read_columns(splits["train"].path), read_columns(splits["test"].path)
     preprocessing, _, _ = fit(train, case, run_id="20240101-060000-0a1b2c3d", dataset_version="0123456789abcdef")
     target = learnt(read_target(train, case), preprocessing.log_scale)
-    forest = grow(preprocessing.transform(train), target, case.model.model_copy(update={"n_estimators": trees}))
+    full_depth = {"n_estimators": trees, "min_samples_leaf": 1}  # whatever the use case has, as most forests are
+    forest = grow(preprocessing.transform(train), target, case.model.model_copy(update=full_depth))
     flat = Forest.from_sklearn(forest)
     artefact.save(folder / "model", preprocessing, flat, run_id=preprocessing.run_id, hyperparameters={})
     (folder / "forest.pickle").write_bytes(pickle.dumps(forest))

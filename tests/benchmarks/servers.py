@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.environments import HERE, ROOT, bare_server, python_with
+from tests.benchmarks.environments import HERE, ROOT, bare_server, native_digest, python_with
 from tests.benchmarks.house_model import as_json
 from tests.fuzz.endpoint import PROGRAM
 
@@ -18,6 +18,8 @@ PEERS = HERE / "peers"
 # what the project has, so that all compute the same
 _FOREST = tuple(f"{name}=={importlib.metadata.version(name)}" for name in ("numpy", "scikit-learn"))
 _SAME = (*_FOREST, f"pandas=={importlib.metadata.version('pandas')}")
+_ANSWERS = tuple(f"{name}=={importlib.metadata.version(name)}" for name in ("numpy", "pydantic", "httptools"))
+_ANSWERS += (str(ROOT / "native"),)
 _WORKERS = len(os.sched_getaffinity(0))
 _NGINX = """{user}
 worker_processes auto; pid {folder}/nginx.pid; error_log {folder}/nginx.log; daemon off;
@@ -143,7 +145,39 @@ def bentoml() -> Server:
     return Server("BentoML", _versions(python, "bentoml"), programs, content_type="application/json", encode=as_json)
 
 
-SERVERS = {"treering": treering, "classic": classic, "bare": bare, "mlflow": mlflow, "bentoml": bentoml}
+def uvicorn() -> Server:
+    """The project's answers behind uvicorn, with uvloop and httptools."""
+    python = python_with(f"uvicorn-{native_digest()}", ("uvicorn==0.54.0", "uvloop==0.23.0", *_ANSWERS))
+    command = [python, "-m", "uvicorn", "asgi:app", "--host", "127.0.0.1", "--workers", str(_WORKERS)]
+    command += ["--log-level", "warning", "--no-access-log"]
+    return Server(
+        "Treering's answers behind uvicorn",
+        _versions(python, "uvicorn", "uvloop", "httptools"),
+        lambda _, port: [[*command, "--port", str(port)]],
+    )
+
+
+def granian() -> Server:
+    """The project's answers behind granian, a server in Rust."""
+    python = python_with(f"granian-{native_digest()}", ("granian==2.8.7", *_ANSWERS))
+    command = [python.parent / "granian", "--interface", "asgi", "asgi:app", "--host", "127.0.0.1"]
+    command += ["--workers", str(_WORKERS), "--log-level", "warning", "--no-access-log"]
+    return Server(
+        "Treering's answers behind granian",
+        _versions(python, "granian"),
+        lambda _, port: [[*command, "--port", str(port)]],
+    )
+
+
+SERVERS = {
+    "treering": treering,
+    "classic": classic,
+    "bare": bare,
+    "uvicorn": uvicorn,
+    "granian": granian,
+    "mlflow": mlflow,
+    "bentoml": bentoml,
+}
 
 
 def environ(folder: Path, port: int = 0) -> dict[str, str]:

@@ -26,6 +26,7 @@ from tests.benchmarks.house_model import HouseModel, make
 from tests.benchmarks.servers import SERVERS, Server, environ
 from tests.fuzz.endpoint import family, free_port, megabytes
 
+QUICK = ("treering", "classic", "bare")
 LONGEST_START = 180  # seconds
 AGREEMENT = 1e-6  # relative, with scikit-learn
 _COLUMNS = {
@@ -183,14 +184,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4, help="of each load")
     parser.add_argument("--trees", type=int, default=500)
     parser.add_argument("--servers", nargs="+", default=list(SERVERS), choices=SERVERS)
+    parser.add_argument("--quick", action="store_true", help="one round of a second, fewer servers")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    names = {}
+    if options.quick:
+        options.rounds, options.seconds, options.servers = 1, 1.0, list(QUICK)
+    names, absent = {}, []
     for name in options.servers:
         try:
             names[name] = SERVERS[name]()
         except subprocess.CalledProcessError:
             sys.stderr.write(f"{name} cannot be installed here and is left out.\n")
+            absent.append(name)
     servers = list(names.values())
     with tempfile.TemporaryDirectory() as temporary:
         model = make(Path(temporary), options.trees)
@@ -205,15 +210,16 @@ def main() -> None:
         for name, found in rounds.items()
     }
     if options.json:
-        print(json.dumps({"medians": medians, "rounds": rounds, "command": sys.argv[1:]}))
+        print(json.dumps({"medians": medians, "rounds": rounds, "absent": absent, "command": sys.argv[1:]}))
         return
     machine = f"{len(os.sched_getaffinity(0))} processors, Python {platform.python_version()}"
-    print(f"\nmedians of {options.rounds} rounds in turn, {options.trees} trees, {machine}")
-    print(" ".join(["python -m tests.benchmarks.serving", *sys.argv[1:]]) + "\n")
+    print(f"medians of {options.rounds} rounds in turn, {options.trees} trees of full depth, {machine}\n")
     print(table(medians, servers) + "\n")
+    for name in absent:
+        print(f"- {name}: left out, as it cannot be installed here")
     if "treering" in names:
         others = [medians[names[key].name] if key in names else None for key in ("classic", "bare")]
-        print("\n".join(verdicts(medians[names["treering"].name], *others)))
+        print("\n".join(f"- {line}" for line in verdicts(medians[names["treering"].name], *others)))
 
 
 if __name__ == "__main__":

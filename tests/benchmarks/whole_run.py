@@ -33,8 +33,11 @@ def main() -> None:
     """Measure and print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
+    if options.quick:
+        options.rounds = 1
     with tempfile.TemporaryDirectory() as state:
         programs = {
             "whole local run (treering run)": [sys.executable, "-m", "cli", "run", "--json", "--state", state],
@@ -53,12 +56,12 @@ def main() -> None:
     if options.json:
         print(json.dumps({"seconds": seconds, "medians": medians, "ratio": whole / one, "bar": BAR, "steps": steps}))
         return
-    print(f"\n{'':34}{'median':>9}{'least':>9}{'most':>9}   seconds, {options.rounds} rounds in turn")
+    print(f"| seconds, {options.rounds} rounds in turn | median | least | most |\n|---|---|---|---|")
     for name, values in seconds.items():
-        print(f"{name:34}{medians[name]:9.1f}{min(values):9.1f}{max(values):9.1f}")
-    print(f"\nratio {whole / one:.2f}, bar {BAR}: {'met' if whole / one <= BAR else 'missed'}")
+        print(f"| {name} | {medians[name]:.1f} | {min(values):.1f} | {max(values):.1f} |")
+    print(f"\n- ratio {whole / one:.2f}, bar {BAR}: {'met' if whole / one <= BAR else 'missed'}")
     for name, values in steps.items():
-        print(f"last round, {name}: " + ", ".join(f"{step} {value:.1f}" for step, value in values.items()))
+        print(f"- last round, {name}: " + ", ".join(f"{step} {value:.1f}" for step, value in values.items()))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from treering.steps.deployment import ConfigSpec, Guardrails, ModelSpec, Trial
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/treering-dev/1"
 MODEL = ModelSpec("model-1", PACKAGE, "arn:aws:iam::123456789012:role/r")
-GUARDRAILS = Guardrails("CANARY", 50, 300, ("errors", "latency"), 1800)
+GUARDRAILS = Guardrails("CANARY", 50, 300, ("errors", "latency"), instances=2, start_seconds=1200)
 CONFIG = ConfigSpec("config-1", "model-1", "ml.t2.medium", 2)
 TAGS = {"treering:run": "20240101-060000-0a1b2c3d"}
 
@@ -185,7 +185,7 @@ def test_update_names_endpoint_and_configuration():
 )
 def test_traffic_moves_as_asked(shifting, alarms, routing):
     """All at once, or in steps; without alarms nothing is said of roll-back."""
-    config = deployment_config(Guardrails(shifting, 20, 60, alarms, 900))
+    config = deployment_config(Guardrails(shifting, 20, 60, alarms, instances=5, start_seconds=900))
 
     assert config["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"] == {
         "Type": shifting,

@@ -62,6 +62,7 @@ class Bench(Cloud):
             "DataSourceBaseUrl": self.source.server.base_url,
             "DeployTimeoutSeconds": str(DEPLOY_SECONDS),
             "LoadTestSeconds": "0",
+            "TrafficWaitSeconds": "0",
         }
         file = self.running.file
         done = deploy(ROOT / "template.yaml", file, self.folder, stack_name=STACK, parameters=given)

@@ -10,7 +10,7 @@ from local_cloud.kaggle.stored_object import StoredObject
 from tests.faults.houses import CASE, Table
 
 _PUBLISHED = datetime(2026, 1, 1, tzinfo=UTC)
-_BOUNDLESS = 500 * 2**20  # bytes; more than the use case takes
+_BOUNDLESS = (CASE.source.maximum_megabytes + 1) * 2**20  # bytes; more than the use case takes
 
 
 class _Shelf:

@@ -120,6 +120,8 @@ class Stage:
         told = {name: message.content.get(name) for name in ("state", "error", "cause")}
         wanted = {"state": state, "error": ended.error, "cause": ended.cause}
         self.require(*(f"people read {n} {told[n]!r}, not {wanted[n]!r}" for n in wanted if told[n] != wanted[n]))
+        reason = str(message.content.get("reason", ""))
+        self.require(*([f"people read a reason that is no sentence: {reason}"] if reason[:1] in ("", "{") else []))
         if endpoint == "failed":
             now = self.bench.endpoint().get("EndpointStatus")
             self.require(*(() if now == "Failed" else (f"the endpoint is {now}",)))
@@ -246,10 +248,10 @@ class Stage:
             raise DifferenceError(f"{name}: {difference}") from difference
 
     def _without_endpoint_alarms(self, endpoint_may_fail: bool) -> list[Message]:
-        """What people have read; where the endpoint may fail, its own alarms may tell of that, too."""
+        """What people have read; where the endpoint may fail for long, its own alarms may tell of that, too."""
         if not endpoint_may_fail:
             return self.read()
-        alarms = {self.bench.resource(name) for name in ("EndpointErrorsAlarm", "EndpointLatencyAlarm")}
+        alarms = {self.bench.resource(name) for name in ("EndpointStillFailingAlarm", "EndpointStillSlowAlarm")}
         return [message for message in self.read() if message.alarm not in alarms]
 
     def _wait_for(self, outcome: str, arn: str) -> Message:

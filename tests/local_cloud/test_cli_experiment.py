@@ -74,6 +74,24 @@ class Up:
         return [{name: value for name, value in row.items() if name != CASE.target.column} for row in rows]
 
 
+def register(up: Up, like: str, artefact: str = "") -> int:
+    """Register an approved version like another one, of another artefact if one is named; its number."""
+    sagemaker, group = up.client("sagemaker"), up.outputs["ModelPackageGroupName"]
+    package = sagemaker.describe_model_package(ModelPackageName=like)
+    container = package["InferenceSpecification"]["Containers"][0]
+    arn = sagemaker.create_model_package(
+        ModelPackageGroupName=group,
+        InferenceSpecification={
+            "Containers": [{"Image": container["Image"], "ModelDataUrl": artefact or container["ModelDataUrl"]}],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        },
+        ModelApprovalStatus="Approved",
+        CustomerMetadataProperties=package["CustomerMetadataProperties"],
+    )["ModelPackageArn"]
+    return int(arn.rpartition("/")[2])
+
+
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """Version 1 comes of a run; version 2 is the same model, registered again."""
@@ -87,18 +105,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         found = Up(state, content["environment"], content["stack"]["outputs"])
         sagemaker, group = found.client("sagemaker"), found.outputs["ModelPackageGroupName"]
         [first] = sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]
-        package = sagemaker.describe_model_package(ModelPackageName=first["ModelPackageArn"])
-        container = package["InferenceSpecification"]["Containers"][0]
-        sagemaker.create_model_package(
-            ModelPackageGroupName=group,
-            InferenceSpecification={
-                "Containers": [{"Image": container["Image"], "ModelDataUrl": container["ModelDataUrl"]}],
-                "SupportedContentTypes": ["text/csv"],
-                "SupportedResponseMIMETypes": ["text/csv"],
-            },
-            ModelApprovalStatus="Approved",
-            CustomerMetadataProperties=package["CustomerMetadataProperties"],
-        )
+        register(found, first["ModelPackageArn"])
         yield found
     finally:
         treering("down", state=state)
@@ -117,7 +124,9 @@ def test_a_shadow_sees_what_the_champion_is_asked_and_the_report_compares_them(u
     """Callers hear the champion; the same model twice is not better, on the rows that no model has learnt from."""
     asked = [*up.rows("test")[:40], *up.rows("train")[:5]]
     begun = up.json("experiment", "start", "2", "--shadow")
-    during = up.config()
+    during, status = up.config(), up.json("status")["under_way"]["experiment"]
+    said = treering("models", state=up.state).stdout
+    staged = up.client("stepfunctions").describe_execution(executionArn=begun["staging_execution"])
 
     treering("predict", written(asked, tmp_path / "rows.csv"), state=up.state)
     captured = [up.await_captures(begun, variant, 1) for variant in ("main", "shadow")]
@@ -126,6 +135,11 @@ def test_a_shadow_sees_what_the_champion_is_asked_and_the_report_compares_them(u
     up.json("experiment", "drop")
     after = up.config()
 
+    assert (staged["status"], json.loads(staged["output"])["test_staging"]["job_name"] != "") == ("SUCCEEDED", True)
+    assert "deploy_endpoint" not in json.loads(staged["output"])
+    assert (status["champion"], status["challenger"], status["shadow"]) == (1, 2, True)
+    assert "experiment  version 2 as a shadow beside version 1" in said
+    assert [entry["kind"] for entry in up.json("history")["entries"]] == ["weekly"]
     assert [variant["VariantName"] for variant in during["ProductionVariants"]] == ["main"]
     assert [variant["VariantName"] for variant in during["ShadowProductionVariants"]] == ["shadow"]
     assert captured == [1, 1]
@@ -191,3 +205,23 @@ def test_a_rollout_ends_the_experiment_with_the_roles_of_its_job(up: Up) -> None
     assert rolled_out["deploy_endpoint"]["ended_experiment"] == begun["experiment"]
     assert rolled_out["in_service"] == other
     assert "ShadowProductionVariants" not in after
+
+
+def test_a_challenger_that_does_not_pass_in_staging_meets_no_caller(up: Up) -> None:
+    """Its artefact holds no model: the staging endpoint never comes into service, and production is as it was."""
+    key = "models/broken/model.tar.gz"
+    up.client("s3").put_object(Bucket=up.outputs["DataBucketName"], Key=key, Body=b"no archive")
+    [*_, first] = up.client("sagemaker").list_model_packages(ModelPackageGroupName=up.outputs["ModelPackageGroupName"])[
+        "ModelPackageSummaryList"
+    ]
+    broken = register(up, first["ModelPackageArn"], f"s3://{up.outputs['DataBucketName']}/{key}")
+    before = up.config()["EndpointConfigName"]
+
+    done = treering("experiment", "start", str(broken), "--shadow", state=up.state)
+
+    assert done.returncode == 1
+    assert f"Version {broken} did not pass in staging, so it meets no caller." in done.stdout + done.stderr
+    assert "Deploy Staging Endpoint" in done.stderr
+    assert up.config()["EndpointConfigName"] == before
+    names = [one["EndpointName"] for one in up.client("sagemaker").list_endpoints()["Endpoints"]]
+    assert names == [up.outputs["EndpointName"]]

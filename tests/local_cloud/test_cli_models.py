@@ -4,6 +4,8 @@ import json
 import shlex
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from tests.local_cloud.test_cli_run import _working_in, left, start, treering
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--parameter", "LoadTestSeconds=0", "--parameter", "TrafficWaitSeconds=0"]
-ASKED = [*QUICK, "--parameter", "ApprovalRequired=true"]
+ASKED = [*QUICK, "--parameter", "ApprovalRequired=true", "--parameter", "KeepModels=2"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -210,6 +212,67 @@ def test_a_rollout_by_hand_and_back_again(up: Up) -> None:
         ("rollback", 1),
     ]
     assert story["in_service"] == 1
+
+
+def test_an_update_that_bakes_is_seen_and_need_not_be_waited_for(up: Up) -> None:
+    """For ten minutes by the cloud's clock, though the deadline without them is one; the printed call passes them."""
+    changed = ("LoadTestSeconds=0", "ApprovalRequired=true", "TrafficWaitSeconds=600", "DeployTimeoutSeconds=60")
+    given = [argument for pair in changed for argument in ("--parameter", pair)]
+    up.json("up", *given)
+    number = max(one["version"] for one in up.json("models"))
+    rollout = start("rollout", str(number), state=up.state)
+    try:
+        now = baking(up)
+        status, models = treering("status", state=up.state).stdout, treering("models", state=up.state).stdout
+        refused = [treering(*words, state=up.state) for words in (["rollback"], ["experiment", "start", str(number)])]
+        call = next(line for line in status.splitlines() if "curl" in line).split("curl", 1)[1]
+        asked = shlex.split(call)  # -d, the body, the address
+        request = urllib.request.Request(asked[2], asked[1].encode())
+        urllib.request.urlopen(request, timeout=60).close()
+        out, err = rollout.communicate(timeout=120)
+    finally:
+        rollout.kill()
+
+    assert rollout.returncode == 0, out + err
+    assert f"version {number}, before: version 1" in out
+    assert (now["version"], now["state"]) == (number, "Deploy Endpoint")
+    assert 0 < now["seconds_left"] <= 600
+    assert "Baking for 600 seconds" in now["bakes"]
+    for text in (status, models):
+        assert f"rollout     version {number}, in Deploy Endpoint" in text
+        assert "s left by the cloud's clock" in text
+    assert "--advance-clock" in out + err
+    for one in refused:
+        assert one.returncode == 1
+        assert "A rollout is under way: rollout-" in one.stderr
+    assert up.json("status")["under_way"] == {"rollouts": [], "undecided": [], "experiment": None}
+
+
+def baking(up: Up) -> dict[str, Any]:
+    """The rollout that is under way, once its update bakes."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        found = up.json("status")["under_way"]["rollouts"]
+        if found and found[0]["bakes"]:
+            return dict(found[0])
+        time.sleep(0.5)
+    raise AssertionError(f"the update never baked: {found}")
+
+
+def test_old_models_do_not_pile_up(up: Up) -> None:
+    """Of four rollouts those of the two newest stay, of staging and of production, and nothing of the others."""
+    sagemaker, machine = up.client("sagemaker"), up.outputs["RolloutStateMachineArn"]
+    rollouts = up.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
+    models = {one["ModelName"] for one in sagemaker.list_models()["Models"]}
+    configs = {one["EndpointConfigName"] for one in sagemaker.list_endpoint_configs()["EndpointConfigs"]}
+    endpoints = [one["EndpointName"] for one in sagemaker.list_endpoints()["Endpoints"]]
+
+    assert len(rollouts) == 4
+    assert models == configs
+    for kind in ("deploy-staging", "deploy-endpoint"):
+        assert sum(kind in name for name in models) == 2
+    assert up.json("status")["endpoint"]["configuration"] in configs
+    assert endpoints == [up.outputs["EndpointName"]]
 
 
 def test_people_are_told_of_a_rollout_by_hand(up: Up) -> None:

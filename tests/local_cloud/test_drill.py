@@ -16,6 +16,8 @@ from treering.names import RUN_ID
 
 PATIENCE = 500
 DRILLS = ("stuck-model", "slow-model", "crashing-model", "bad-model")  # the longest first
+# the alarm cannot see the slow model: what the drill expects must not come true then
+UNNOTICED = ("EndpointLatencyThresholdMilliseconds=60000", "TrafficWaitSeconds=60")
 EVERY = 3  # of so many rows of the public data one is enough here
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -48,14 +50,16 @@ def drills(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Futur
             text = b"".join([header, *rows[::EVERY]])
         (source / name).write_bytes(text)
 
-    def carry_through(name: str) -> Drilled:
+    def carry_through(name: str, *parameters: str) -> Drilled:
         state = tmp_path_factory.mktemp(name)
-        process = start("drill", name, "--json", "--source", str(source), state=state)
+        given = [argument for pair in parameters for argument in ("--parameter", pair)]
+        process = start("drill", name, "--json", "--source", str(source), *given, state=state)
         out, err = process.communicate(timeout=PATIENCE)
         return Drilled(process.returncode, json.loads(out) if out else {}, err, state)
 
     with ThreadPoolExecutor(3) as pool:
-        yield {name: pool.submit(carry_through, name) for name in DRILLS}
+        started = {name: pool.submit(carry_through, name) for name in DRILLS}
+        yield started | {"unnoticed": pool.submit(carry_through, "slow-model", *UNNOTICED)}
 
 
 @pytest.fixture
@@ -107,6 +111,21 @@ def test_the_cause_names_the_alarm_that_did_it(drilled: Drilled) -> None:
     assert "goes on by a minute" in drilled.err
 
 
+@pytest.mark.parametrize("drilled", ["unnoticed"], indirect=True)
+def test_without_an_alarm_the_slow_model_would_have_stayed(drilled: Drilled) -> None:
+    """It is the alarm that takes the model back; where nothing does, the drill ends with exit code 1 and says so."""
+    wrong = {check["what"] for check in drilled.report["checks"] if not check["ok"]}
+
+    assert drilled.code == 1
+    assert drilled.report["outcome"] == "not as expected"
+    assert "slow model: endpoint" in wrong
+    assert drilled.seen("slow model: execution") == "succeeded"
+    assert drilled.seen("slow model: endpoint's statuses") == "UPDATING, IN_SERVICE"
+    assert "(version 2)" in drilled.seen("slow model: endpoint")
+    assert "(deployed)" in drilled.seen("slow model: people are told")
+    assert "NO    slow model: endpoint" in drilled.err
+
+
 @pytest.mark.parametrize("drilled", ["crashing-model"], indirect=True)
 def test_a_crash_is_seen_by_the_errors_or_by_the_health_check(drilled: Drilled) -> None:
     """By the alarm; on a machine so busy that the container dies before it was ever healthy, by the health check."""
@@ -121,7 +140,7 @@ def test_a_stuck_update_ends_by_its_deadline(drilled: Drilled) -> None:
     cause = drilled.seen("stuck model: execution")
 
     assert "was still Updating at the deadline" in cause
-    assert "DEPLOY_TIMEOUT_SECONDS" in cause
+    assert "DeployTimeoutSeconds" in cause
     assert "(version 1)" in drilled.seen("stuck model: endpoint")
     assert "(version 2)" in drilled.seen("again: endpoint")
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from treering import use_case
+from treering.steps.deployment import Guardrails
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = sorted(p.name for p in (ROOT / "functions").iterdir() if (p / "app.py").exists())
@@ -118,6 +119,54 @@ def test_a_job_that_failed_is_tried_once_more() -> None:
 
             assert last["ErrorEquals"] == ["States.TaskFailed"], name
             assert last["MaxAttempts"] == 1
+
+
+def _longest(state: dict[str, Any]) -> float:
+    """Seconds that a Task may take with all tries and the waits between them."""
+    one = state.get("TimeoutSeconds", TEMPLATE["Parameters"]["ApprovalDeadlineSeconds"]["MaxValue"])
+    is_call = not any(pattern in state["Resource"] for pattern in (".sync", ".waitForTaskToken"))
+    tries, waits = 1, 0.0
+    for retry in state["Retry"]:
+        delays = (retry["IntervalSeconds"] * retry["BackoffRate"] ** n for n in range(retry["MaxAttempts"]))
+        waits += sum(min(delay, retry.get("MaxDelaySeconds", delay)) for delay in delays)
+        # a job that ended Failed may have run for long; all other errors come before it runs
+        if is_call or (".sync" in state["Resource"] and "States.TaskFailed" in retry["ErrorEquals"]):
+            tries += retry["MaxAttempts"]
+    return tries * one + waits
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_machine_has_time_for_all_its_states(machine: str) -> None:
+    """Each tried as often and for as long as it may be: no execution is cut off while a state is still in time."""
+    definition = yaml.safe_load(MACHINES[machine])
+    tasks = {name: state for name, state in definition["States"].items() if state["Type"] == "Task"}
+    tasks.pop("Tune", None)  # it or Train Random Forest, which may take as long
+
+    assert definition["TimeoutSeconds"] > sum(_longest(state) for state in tasks.values())
+    for state in tasks.values():
+        if "startExecution" in state["Resource"]:
+            assert state["TimeoutSeconds"] > yaml.safe_load(MACHINES["rollout"])["TimeoutSeconds"]
+
+
+def test_a_job_has_time_for_all_that_its_parameters_allow() -> None:
+    """State, job and SageMaker's update last longer than the job's own deadline, whatever the template is given."""
+    most = {name: given.get("MaxValue") for name, given in TEMPLATE["Parameters"].items()}
+    start, wait = most["DeployTimeoutSeconds"], most["TrafficWaitSeconds"]
+    updates = [
+        Guardrails(shifting, percent, wait, (), instances, start)
+        for shifting in TEMPLATE["Parameters"]["TrafficShifting"]["AllowedValues"]
+        for percent in range(TEMPLATE["Parameters"]["TrafficStepPercent"]["MinValue"], most["TrafficStepPercent"] + 1)
+        for instances in range(1, most["EndpointInstanceCount"] + 1)
+    ]
+    longest = {"Deploy Staging Endpoint": start, "Deploy Endpoint": max(start + one.bake_seconds for one in updates)}
+
+    assert all(one.longest_seconds == max(600, start + one.bake_seconds) for one in updates)  # never cut to eight hours
+    for name, state in STATES.items():
+        if state["Type"] == "Task" and state["Resource"].endswith("Job.sync"):
+            limit = state["Parameters"]["StoppingCondition"].get("MaxRuntimeInSeconds", most["JobMaxRuntimeInSeconds"])
+
+            assert limit > longest.get(name, 0), name
+            assert state["TimeoutSeconds"] >= limit + 3600, name
 
 
 def test_a_sagemaker_state_starts_the_entry_point_it_is_named_after() -> None:
@@ -244,4 +293,4 @@ def test_links_and_paths_of_the_docs_exist(page: str) -> None:
     missing += [path for path in named if not (ROOT / path).exists()]
 
     assert not missing
-    assert "<!--" not in text
+    assert "<!--" not in re.sub(r"<!-- (end of )?\w+ -->\n", "", text)  # between which benchmarks put their tables

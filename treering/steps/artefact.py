@@ -11,6 +11,7 @@ import platform
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,7 +101,7 @@ class Artefact:
                 with tarfile.open(path, "r:gz") as archive:
                     for name in (CARD, PREPROCESSING, FOREST):
                         _unpack(archive, name, folder)
-            except (OSError, tarfile.TarError, EOFError) as error:
+            except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
                 raise InvalidDataError(f"{path.name} cannot be read: {error}. Train again.") from error
             return cls.load(folder)
 

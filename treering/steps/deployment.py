@@ -5,6 +5,7 @@ the old configuration. So success is: InService **and** the configuration asked 
 """
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -64,7 +65,23 @@ class Guardrails:
     step_percent: int
     wait_seconds: int
     alarms: tuple[str, ...]
-    longest_seconds: int  # the update may take
+    instances: int  # of the new fleet
+    start_seconds: int  # that it has to come into service; the waits come on top
+
+    @property
+    def bake_seconds(self) -> int:
+        """How long the alarms watch, all steps together.
+
+        Instances are whole, so a step may be smaller than `step_percent`, and there may be more of them.
+        """
+        step = max(1, self.instances * self.step_percent // 100)
+        steps = {"ALL_AT_ONCE": 1, "CANARY": 2}.get(self.shifting) or math.ceil(self.instances / step)
+        return steps * self.wait_seconds
+
+    @property
+    def longest_seconds(self) -> int:
+        """How long SageMaker may take: 600 to 28,800, more than all waits (API reference, BlueGreenUpdatePolicy)."""
+        return min(28_800, max(600, self.start_seconds + self.bake_seconds))
 
 
 @dataclass(frozen=True)
@@ -105,7 +122,8 @@ class Deployed:
 class Deployment:
     """One attempt to put `model` with `config` into service as `endpoint_name`.
 
-    May be tried again with the same names: what is there already and the same is used as it is.
+    May be tried again with the same names: what is there already and the same is used as it is. The waits of the
+    guardrails come on top of the deadline.
     """
 
     def __init__(
@@ -168,6 +186,8 @@ class Deployment:
         if found and found.status != "Failed":
             log.info("Updating endpoint %s from %s to %s", self._endpoint, found.config_name, self._config.name)
             self._hosting.update_endpoint(self._endpoint, self._config.name, self._guardrails)
+            if self._guardrails:  # while the alarms watch, nothing is late
+                self._deadline = self._deadline.later(self._guardrails.bake_seconds)
             return "updated"
         if found:
             # "DeleteEndpoint is the only operation that can be performed on a failed endpoint" (EndpointStatus).
@@ -223,7 +243,7 @@ def settled(hosting: Hosting, endpoint: str, deadline: Deadline, *, until_gone: 
         if left <= 0:
             raise EndpointError(
                 f"Endpoint {endpoint} was still {said or 'unknown'} at the deadline. It may yet end well: "
-                "look at it and its log, and give the deployment more time if it needs it (DEPLOY_TIMEOUT_SECONDS)."
+                "look at it and its log, and give the deployment more time if it needs it (DeployTimeoutSeconds)."
             )
         deadline.clock.sleep(min(wait, left))
         wait = min(wait * GROWTH, LONGEST_WAIT)

@@ -36,12 +36,7 @@ def begin(hosting: Hosting, endpoint: str, package_arn: str, trial: Trial, deadl
     `trial.model_name` also names the configuration. Raises EndpointError where the endpoint is not in service, where an
     experiment is on already, and where the endpoint did not come into service with both; it serves as before then.
     """
-    champion = in_service(hosting, endpoint, deadline)
-    if champion.trial is not None:
-        raise EndpointError(
-            f"Endpoint {endpoint} has an experiment already: {champion.name}, with the variant "
-            f"{champion.trial.variant}. Promote or drop it first."
-        )
+    champion = champion_alone(hosting, endpoint, deadline)
     served = hosting.find_model(champion.model_name)
     if served is None:
         raise EndpointError(f"The model {champion.model_name} that endpoint {endpoint} serves does not exist any more.")
@@ -81,6 +76,17 @@ def end(hosting: Hosting, endpoint: str, deadline: Deadline) -> Ended | None:
     if config.trial.model_name == config.name and hosting.find_model(config.name) is not None:
         hosting.delete_model(config.name)
     return Ended(config.name, alone.name)
+
+
+def champion_alone(hosting: Hosting, endpoint: str, deadline: Deadline) -> ConfigSpec:
+    """The configuration in service. Raises EndpointError where there is none, or an experiment is on already."""
+    champion = in_service(hosting, endpoint, deadline)
+    if champion.trial is not None:
+        raise EndpointError(
+            f"Endpoint {endpoint} has an experiment already: {champion.name}, with the variant "
+            f"{champion.trial.variant}. Promote or drop it first."
+        )
+    return champion
 
 
 def in_service(hosting: Hosting, endpoint: str, deadline: Deadline) -> ConfigSpec:

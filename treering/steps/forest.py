@@ -9,6 +9,7 @@ scikit-learn to the last bit.
 """
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,19 @@ if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestRegressor
 
 LARGEST_FILE = 2 * 1024**3  # bytes that the arrays may take, packed or not
+# what numpy, zipfile and zlib raise where a file is not what it says it is: MemoryError for an array of terabytes,
+# RuntimeError for an encrypted file, NotImplementedError for a method of packing that they do not know
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _NODE_BYTES = 14  # of a node's feature, number and right child
 _DTYPES = {"feature": np.uint16, "number": np.float64, "right": np.int32, "roots": np.int32}
 
@@ -96,15 +110,17 @@ class Forest:
                     f"{path.name} unpacks to {size:,} bytes, more than the {LARGEST_FILE:,} allowed."
                 )
             with np.load(path, allow_pickle=False) as arrays:
-                loaded = {name: arrays[name] for name in (*_DTYPES, "features")}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                # an entry that is no array comes as its bytes
+                loaded = {name: np.asarray(arrays[name]) for name in (*_DTYPES, "features")}
+            features = int(loaded["features"])
+        except _UNREADABLE as error:
             raise InvalidDataError(
                 f"{path.name} is no forest of this version of Treering: {error}. Train again."
             ) from error
         for name, dtype in _DTYPES.items():
             if loaded[name].dtype != dtype or loaded[name].ndim != 1:
                 raise InvalidDataError(f"{path.name}: {name} is no flat array of {np.dtype(dtype)}. Train again.")
-        forest = cls(**{name: loaded[name] for name in _DTYPES}, features=int(loaded["features"]))
+        forest = cls(**{name: loaded[name] for name in _DTYPES}, features=features)
         if problem := forest._problem():
             raise InvalidDataError(f"{path.name} is damaged: {problem}. Train again.")
         return forest
@@ -158,4 +174,6 @@ class Forest:
             return f"a tree has more than {MOST_NODES:,} nodes"
         if not 0 < self.features <= MOST_FEATURES or int(self.feature.max()) >= self.features:
             return f"a node asks for a value that no row has, or a row has more than {MOST_FEATURES:,} values"
-        return "" if np.isfinite(self.number).all() else "a threshold or prediction is no number"
+        # no mean of predictions can be infinite either
+        finite = np.abs(self.number).max() < np.finfo(np.float64).max / len(self.roots)
+        return "" if finite else "a threshold or prediction is no number"

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from treering.contracts import Contract, RunId, Version
 from treering.errors import InvalidDataError
@@ -78,6 +78,18 @@ class Preprocessing(Contract):
     raw_columns: tuple[str, ...]  # all that a row may have, in the order of a CSV without header
     missing_tokens: tuple[str, ...]
     features: tuple[Feature, ...]
+
+    @model_validator(mode="after")
+    def _features_are_made_of_raw_columns(self) -> Self:
+        """What is read from a file is run by treering_native, which trusts its places."""
+        for kind, names in (("raw columns", self.raw_columns), ("features", self.feature_names)):
+            if len(set(names)) != len(names):
+                raise ValueError(f"{kind} must differ in their names")
+        for feature in self.features:
+            unknown = set(feature.columns).difference(self.raw_columns)
+            if unknown or not feature.columns:
+                raise ValueError(f"feature {feature.name} must be made of raw columns, got {sorted(unknown) or 'none'}")
+        return self
 
     @classmethod
     def from_json(cls, text: str | bytes, source: str) -> Self:

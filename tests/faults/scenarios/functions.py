@@ -63,8 +63,8 @@ SCENARIOS = (
         "/tmp is full",  # noqa: S108  Lambda's
         "ConfigurationError that names the setting to raise",
         _small_tmp,
-        "is full",
-        "EphemeralStorage",
+        "Raise the function's ephemeral storage",
+        "IngestStorageMegabytes",
     ),
     fails(
         "function-over-its-time",

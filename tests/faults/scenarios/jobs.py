@@ -25,7 +25,7 @@ from tests.faults.stage import Stage
 
 _GROUP = "jobs"
 _FAILED = "States.TaskFailed"
-_AT_WORK = {"after_seconds": 0.6}
+_AT_WORK = {"after_seconds": 0.15}  # sooner than the fastest job has ended: starting takes longer
 _MIDDLE = {  # a moment at which the job is at work
     **dict.fromkeys(JOBS, _AT_WORK),
     TRAIN: {"when_log_says": "validation:mse"},
@@ -205,7 +205,7 @@ SCENARIOS = (
             "staging-test-killed-twice",
             "kill -9 of the job and of its second try",
             TEST_STAGING,
-            "fails with the job's description, the staging endpoint is removed",
+            "fails with the state and SageMaker's reason, the staging endpoint is removed",
             [_kill(TEST_STAGING, _AT_WORK, times=2)],
             _FAILED,
             ["exit code 137", "test-staging"],
@@ -230,7 +230,7 @@ SCENARIOS = (
             "test-killed-twice",
             "kill -9 of the job and of its second try",
             TEST,
-            "fails with the job's description",
+            "fails with the state and SageMaker's reason",
             [_kill(TEST, _AT_WORK, times=2)],
             _FAILED,
             ["exit code 137", "test-endpoint"],

@@ -250,3 +250,36 @@ def test_the_use_of_permissions_is_counted_on(how: signal.Signals, tmp_path: Pat
             cloud.process.wait(30)
 
     assert counts == [1, 2]
+
+
+def _resident_megabytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) // 1024
+
+
+def test_objects_are_on_the_disk_and_not_in_memory(tmp_path: Path) -> None:
+    """Every version of every object is, in a bucket with versioning too: a year of runs must fit into the machine."""
+    cloud = start_cloud(tmp_path)
+    try:
+        file = cloud.file
+        session = boto3.Session(file.access_key_id, file.secret_access_key, region_name=file.region)
+        s3 = session.client("s3", endpoint_url=file.endpoint)
+        s3.create_bucket(Bucket="years")
+        s3.put_bucket_versioning(Bucket="years", VersioningConfiguration={"Status": "Enabled"})
+        s3.put_object(Bucket="years", Key="first", Body=os.urandom(4_000_000))  # what a first request imports
+        before = _resident_megabytes(file.pid)
+        body = [os.urandom(4_000_000) for _ in range(2)]
+        for number in range(30):
+            for content in body:
+                s3.put_object(Bucket="years", Key=f"week-{number}", Body=content)
+        after = _resident_megabytes(file.pid)
+        versions = s3.list_object_versions(Bucket="years", Prefix="week-7")["Versions"]
+        read = {
+            one["IsLatest"]: s3.get_object(Bucket="years", Key="week-7", VersionId=one["VersionId"])["Body"].read()
+            for one in versions
+        }
+    finally:
+        cloud.stop()
+
+    assert read == {False: body[0], True: body[1]}
+    assert after - before < 60  # of 240 that were written

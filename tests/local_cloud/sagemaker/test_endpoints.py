@@ -3,11 +3,13 @@ import io
 import os
 import signal
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
+from local_cloud.faults import Answer
 from local_cloud.sagemaker import SageMakerEnvironment, container_client
 from local_cloud.sagemaker import serving as model_serving
 
@@ -169,6 +171,22 @@ def test_a_failed_update_is_rolled_back(serving, word):
     assert cloud.told("Endpoint", "Creating", "InService", "Updating", "RollingBack", "InService")
 
 
+def test_a_request_under_way_is_answered_by_the_old_container(serving):
+    """The old fleet ends when it has answered what it was asked; a caller never notices an update."""
+    create(serving)
+    serving.faults.arm([Answer(seconds=3.0)])
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(lambda: invoke(serving)["Body"].read())
+        serving.until(lambda: serving.faults.as_json()["armed"], lambda armed: not armed)
+        update(serving, "elm")
+        settled(serving)
+        after = invoke(serving)["Body"].read()
+
+        assert after.startswith(b"elm ")
+        assert not slow.done()
+        assert slow.result().startswith(b"oak ")
+
+
 def test_while_it_rolls_back_an_endpoint_serves_and_is_left_alone(serving, monkeypatch):
     """During RollingBack the old configuration answers; updates and deletions are refused."""
     cloud, seen = serving, []
@@ -198,8 +216,8 @@ def test_an_update_whose_way_back_is_lost(serving):
     cloud = serving
     create(cloud)
     (cloud.image.folder / "serve").rename(cloud.image.folder / "away")
-    os.kill(serving_process(), signal.SIGKILL)
-    cloud.until(serving_process, lambda found: found is None)
+    os.kill(serving_process(cloud), signal.SIGKILL)
+    cloud.until(lambda: serving_process(cloud), lambda found: found is None)
     update(cloud, "crash")
     failed = settled(cloud)
     with pytest.raises(cloud.runtime.exceptions.ModelError):
@@ -253,9 +271,9 @@ def test_an_unknown_endpoint_and_too_large_a_body(serving):
 def test_a_server_that_crashes_is_started_again(serving):
     """SageMaker restarts a container that ended; so requests succeed again after a while."""
     create(serving)
-    old = serving_process()
+    old = serving_process(serving)
     os.kill(old, signal.SIGKILL)
-    serving.until(serving_process, lambda new: new not in (None, old))
+    serving.until(lambda: serving_process(serving), lambda new: new not in (None, old))
 
     def answer():
         try:
@@ -266,12 +284,14 @@ def test_a_server_that_crashes_is_started_again(serving):
     assert serving.until(answer, bool).startswith(b"oak ")
 
 
-def serving_process():
-    """The process ID, on the host, of the program `serve`; None when there is none."""
+def serving_process(cloud):
+    """The process ID, on the host, of this cloud's program `serve`; None when there is none."""
+    model = str(cloud.state_dir.relative_to(cloud.state_dir.anchor))  # of which /opt/ml/model is mounted
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                if "/opt/program/bin/serve" in (entry / "cmdline").read_text():
+                ours = model in (entry / "mountinfo").read_text()
+                if ours and "/opt/program/bin/serve" in (entry / "cmdline").read_text():
                     return int(entry.name)
     return None
 
@@ -378,8 +398,8 @@ def test_a_container_that_is_down_is_a_model_error(serving, monkeypatch):
     """Until a container that died is up again, callers get ModelError 424 with the place of the log."""
     monkeypatch.setattr(model_serving, "_RESTART_PAUSE_SECONDS", 60)
     create(serving)
-    os.kill(serving_process(), signal.SIGKILL)
-    serving.until(serving_process, lambda found: found is None)
+    os.kill(serving_process(serving), signal.SIGKILL)
+    serving.until(lambda: serving_process(serving), lambda found: found is None)
     with pytest.raises(serving.runtime.exceptions.ModelError) as caught:
         invoke(serving)
 
@@ -394,10 +414,10 @@ def test_a_container_that_hangs_is_replaced(serving, monkeypatch):
     monkeypatch.setattr(model_serving, "PING_EVERY_SECONDS", 0.1)
     monkeypatch.setattr(container_client, "PING_TIMEOUT_SECONDS", 0.5)
     create(serving)
-    old = serving_process()
+    old = serving_process(serving)
     invoke(serving, "hang")
     tmp = next((serving.state_dir / "sagemaker/endpoints/grove").glob("*/*/tmp"))
-    serving.until(serving_process, lambda new: new != old)
+    serving.until(lambda: serving_process(serving), lambda new: new != old)
     (tmp / "hung").unlink(missing_ok=True)
 
     def answer():
@@ -417,9 +437,9 @@ def test_an_endpoint_keeps_what_it_was_made_from(serving):
     cloud.sagemaker.delete_endpoint_config(EndpointConfigName="oak-config")
     cloud.sagemaker.delete_model(ModelName="oak")
     cloud.s3.delete_object(Bucket=BUCKET, Key="models/oak.tar.gz")
-    old = serving_process()
+    old = serving_process(serving)
     os.kill(old, signal.SIGKILL)
-    cloud.until(serving_process, lambda new: new not in (None, old))
+    cloud.until(lambda: serving_process(cloud), lambda new: new not in (None, old))
 
     def answer():
         try:

@@ -242,6 +242,15 @@ def test_the_cause_of_a_function_is_its_error_message() -> None:
     assert history.human_cause('{"other": 1}') == '{"other": 1}'
 
 
+def test_the_cause_of_a_job_is_its_own_message() -> None:
+    """Where SageMaker only points to the log, the program's exit message is what a person reads; else both."""
+    points = "AlgorithmError: See job logs for more information, exit code: 1"
+
+    assert history.human_cause(json.dumps({"FailureReason": points, "ExitMessage": "the data"})) == "the data"
+    assert history.human_cause(json.dumps({"FailureReason": points})) == points
+    assert history.human_cause(json.dumps({"FailureReason": "CapacityError", "ExitMessage": "x"})) == "CapacityError: x"
+
+
 def nested() -> tuple[Recorder, str]:
     """An execution that waits for another one."""
     arn = "arn:aws:states:us-east-1:000000000000:execution:rollout:1"
@@ -263,6 +272,39 @@ def test_states_of_another_execution_stand_below_the_state_that_waits_for_it() -
 
     assert [(depth, state.name) for depth, state in found.all_states()] == [(0, "Roll Out"), (1, "Deploy Endpoint")]
     assert found.states[0].execution_arn == arn
+
+
+def test_a_state_ends_after_those_that_it_waited_for() -> None:
+    """Shown in this order, each line tells of something that has just happened."""
+    recorder, arn = nested()
+    recorder.succeed({})
+    recorder.leave("Roll Out", {})
+    recorder.enter("Notify Success")
+    other = Recorder()
+    other.begin()
+    job(other, "Deploy Endpoint", "deploy-1", {"ExitMessage": "in service"})
+    for event in other.events:
+        event["timestamp"] = recorder.events[-2]["timestamp"]  # in the same millisecond as the one that waited
+    found = history.with_states(history.read(recorder.events), {arn: history.read(other.events)})
+
+    shown = [(depth, state.name) for depth, state in found.as_they_ended()]
+    assert shown == [(1, "Deploy Endpoint"), (0, "Roll Out"), (0, "Notify Success")]
+
+
+def test_a_choice_says_where_it_went_and_a_registered_model_its_version() -> None:
+    """What decides the way, and what a person then looks for in the registry."""
+    recorder = Recorder()
+    recorder.begin()
+    recorder.enter("Tune?", "Choice")
+    recorder.leave("Tune?", {}, "Choice")
+    recorder.enter("Register Model")
+    recorder.schedule("createModelPackage", {})
+    recorder.succeed({"ModelPackageArn": "arn:aws:sagemaker:us-east-1:000000000000:model-package/houses/7"})
+    recorder.leave("Register Model", {})
+
+    choice, registered = history.read(recorder.events).states
+    assert history.says(choice) == "→ Register Model"
+    assert history.says(registered) == "version 7 of houses"
 
 
 def test_what_failed_in_another_execution_is_the_failed_state() -> None:

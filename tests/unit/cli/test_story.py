@@ -154,6 +154,24 @@ def test_every_outcome_of_a_week_is_told_with_its_reason(found: Application) -> 
     ]
 
 
+def test_a_year_is_read_line_by_line(found: Application) -> None:
+    """A comparison's numbers stand in its week's line and not again below; at the end, how long each version served."""
+    weeks = Weeks(found)
+    weeks.rolled_out(weeks.ended("deployed", version=1), 1, "r-1")
+    weeks.ended("rejected", passed=False)
+    weeks.ended("not_approved", "Too far off.", version=2)
+    weeks.rolled_out(weeks.ended("deployed", version=3), 3, "r-3")
+
+    lines = history.text(story.read(found)).splitlines()
+
+    assert "difference (95% interval)" in lines[0]
+    assert "+0.0100 (+0.0000 to +0.0110)" in lines[2]
+    assert [line.split()[0] for line in lines[2:6]] == ["2026-11-30", "2026-12-07", "Too", "2026-12-14"]
+    assert max(map(len, lines)) <= history.WIDTH
+    assert lines[-2].split() == ["1", "2026-11-23", "3", "0.1300", "→", "0.1400"]
+    assert lines[-1].split() == ["3", "2026-12-14", "0", "0.1300"]
+
+
 def test_a_failed_week_names_state_error_and_cause(found: Application) -> None:
     """What went wrong is the job's own words, not its whole description."""
     weeks = Weeks(found)

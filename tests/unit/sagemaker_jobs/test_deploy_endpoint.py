@@ -231,7 +231,7 @@ def test_deadline_ends_the_wait(job, hosting, time):
     """An endpoint that does not settle ends the job at the deadline, and nothing that it may still use is removed."""
     hosting.never_settles = True
 
-    with pytest.raises(EndpointError, match=r"still Creating at the deadline.*DEPLOY_TIMEOUT_SECONDS"):
+    with pytest.raises(EndpointError, match=r"still Creating at the deadline.*DeployTimeoutSeconds"):
         work(job, hosting)
     assert time.seconds == pytest.approx(600)
     assert NEW in hosting.configs
@@ -309,7 +309,43 @@ def test_traffic_moves_as_the_settings_say(job, hosting):
     serve_old(hosting)
     work(job, hosting)
 
-    assert hosting.guardrails == Guardrails("CANARY", 50, 300, ("errors", "latency"), 600)
+    assert hosting.guardrails == Guardrails("CANARY", 50, 300, ("errors", "latency"), instances=1, start_seconds=600)
+
+
+@pytest.mark.parametrize(
+    ("shifting", "percent", "instances", "waits"),
+    [
+        ("ALL_AT_ONCE", 50, 4, 1),
+        ("CANARY", 10, 4, 2),
+        ("LINEAR", 50, 2, 2),
+        ("LINEAR", 10, 10, 10),
+        ("LINEAR", 50, 3, 3),  # half of three is one
+        ("LINEAR", 40, 10, 3),
+    ],
+)
+def test_the_waits_of_an_update_come_on_top_of_its_deadline(job, hosting, time, shifting, percent, instances, waits):
+    """SageMaker and the job wait for the new instances, and besides for as long as the alarms watch each step."""
+    serve_old(hosting)
+    hosting.never_settles = True
+    environ = {
+        **ENVIRONMENT,
+        "TRAFFIC_SHIFTING": shifting,
+        "TRAFFIC_STEP_PERCENT": str(percent),
+        "ENDPOINT_INSTANCE_COUNT": str(instances),
+    }
+    with pytest.raises(EndpointError, match="still Updating at the deadline"):
+        work(replace(job, environ=environ), hosting)
+
+    assert time.seconds == pytest.approx(600 + waits * 300)
+    assert hosting.guardrails.longest_seconds == 600 + waits * 300
+
+
+def test_sagemaker_s_limits_of_an_update_s_time_are_kept():
+    """From 600 seconds to eight hours, however quick or slow an update is to be."""
+    least = Guardrails("ALL_AT_ONCE", 50, 0, (), instances=1, start_seconds=30)
+    most = Guardrails("LINEAR", 10, 3600, (), instances=10, start_seconds=3600)
+
+    assert (least.longest_seconds, most.longest_seconds) == (600, 28_800)
 
 
 def test_without_alarms_there_is_nothing_to_roll_back_for(job, hosting):

@@ -158,6 +158,7 @@ def test_what_has_begun_is_answered_after_sigterm(own_endpoint, body):
         time.sleep(0.3)
         own_endpoint.process.send_signal(signal.SIGTERM)
         assert idle.ask(b"") == []  # closed
+        _wait_until_nobody_listens(own_endpoint.port)
         (reply,) = connection.ask(request[200:])
 
         assert len(predictions(reply)) == 2
@@ -180,6 +181,17 @@ def test_every_process_answers_with_the_same_model(endpoint, body):
     assert len(family(endpoint.process.pid)) == 1 + workers.processors()
 
 
+def _wait_until_nobody_listens(port):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((HOST, port), 5).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the port is still open: callers would wait for an answer that never comes")
+
+
 @several
 def test_end_of_one_process_ends_the_server(own_endpoint):
     """With 1, so that the container is started anew; the log says why."""
@@ -200,6 +212,37 @@ def test_no_process_outlives_the_first(own_endpoint):
         time.sleep(0.05)
 
     assert not any(_runs(child) for child in children)
+
+
+@several
+def test_inherited_process_that_ends_is_none_of_the_workers(tmp_path):
+    """The first process of a container inherits those whose parents ended, such as what somebody started in it."""
+    code = """
+import ctypes, os, signal, time
+from sagemaker_jobs.serve import workers
+ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+if not os.fork():
+    if not os.fork():
+        time.sleep(0.3)
+    os._exit(0)  # the first at once, the second a moment later, as a child of ours
+def work():
+    signal.sigwait({signal.SIGUSR1})
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+workers.run(work, 2, started=lambda: print("started", flush=True))
+"""
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"started\n"
+        first = set(family(process.pid)[1:])
+        deadline = time.monotonic() + 20
+        while len(family(process.pid)) > 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        left = family(process.pid)[1:]
+        for pid in left:
+            os.kill(pid, signal.SIGUSR1)
+        process.wait(20)
+
+    assert len(left) == 2
+    assert set(left) < first
 
 
 def _runs(pid):
