@@ -32,7 +32,8 @@ DOCS = ROOT / "docs" / "performance.md"
 _PACKAGES = ("numpy", "scikit-learn")
 # Ctrl-C reaches the module as well, which then ends what it started, and need not show where it was
 _MODULE = """
-import runpy, sys
+import runpy, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 del sys.argv[0]
 try:
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
@@ -51,6 +52,10 @@ def run(name: str, options: list[str]) -> tuple[str, bool]:
             printed, _ = process.communicate()
         except KeyboardInterrupt:
             process.wait()  # it heard of it too
+            raise
+        except SystemExit:
+            process.terminate()
+            process.wait()
             raise
     took = time.monotonic() - begun
     said = f"    {' '.join(['python -m', module, *options])}    # {took:.0f} s"
@@ -127,5 +132,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if failed else 0
 
 
+def end_on_sigterm() -> None:
+    """Also whoever is killed tidies up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 if __name__ == "__main__":
+    end_on_sigterm()
     sys.exit(main())

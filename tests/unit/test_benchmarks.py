@@ -108,20 +108,29 @@ def test_benchmark_that_is_not_there_is_an_error(folder, capsys, name, said):
     assert not (folder / "table.md").exists()
 
 
-def test_ctrl_c_tidies_up_and_says_so(folder):
+@pytest.mark.parametrize(
+    ("stop", "code", "says"),
+    [
+        (lambda process: os.killpg(process.pid, signal.SIGINT), 130, "Stopped."),  # as the terminal does
+        (lambda process: process.terminate(), 143, ""),
+    ],
+    ids=["Ctrl-C", "SIGTERM"],
+)
+def test_who_is_stopped_tidies_up(folder, stop, code, says):
     """The benchmark that is running ends what it started; nobody sees a stack trace."""
-    code = (
+    program = (
         "import sys; from pathlib import Path; from tests.benchmarks import __main__ as command; "
         "folder = Path(sys.argv[1]); command.ROOT = folder; command.HERE = folder / 'tests' / 'benchmarks'; "
-        "command.MODULES = {'slow': 'Slow'}; sys.exit(command.main(['--output', str(folder / 'table.md')]))"
+        "command.MODULES = {'slow': 'Slow'}; command.end_on_sigterm(); "
+        "sys.exit(command.main(['--output', str(folder / 'table.md')]))"
     )
-    argv = [sys.executable, "-c", code, str(folder)]
+    argv = [sys.executable, "-c", program, str(folder)]
     with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         while process.stderr.readline().strip() != "begun":
             assert process.poll() is None
-        os.killpg(process.pid, signal.SIGINT)  # as the terminal does
+        stop(process)
         said = process.stderr.read()
 
-    assert process.returncode == 130
-    assert said.strip() == "Stopped."
+    assert process.returncode == code
+    assert said.strip() == says
     assert (folder / "tidied").exists()
