@@ -2,7 +2,7 @@
 
 Each is a module with a command of its own, which prints a Markdown table and a line for each bar. The document says
 with what machine, versions and command each was measured. With --docs, the tables also replace those of
-docs/performance.md, between its marks.
+docs/performance.md, below "Measured" at the end of each section.
 """
 
 import argparse
@@ -33,7 +33,8 @@ DOCS = ROOT / "docs" / "performance.md"
 _PACKAGES = ("numpy", "scikit-learn")
 # Ctrl-C reaches the module as well, which then ends what it started, and need not show where it was
 _MODULE = """
-import runpy, sys
+import runpy, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 del sys.argv[0]
 try:
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
@@ -53,6 +54,10 @@ def run(name: str, options: list[str]) -> tuple[str, bool]:
         except KeyboardInterrupt:
             process.wait()  # it heard of it too
             raise
+        except SystemExit:
+            process.terminate()
+            process.wait()
+            raise
     took = time.monotonic() - begun
     said = f"    {' '.join(['python -m', module, *options])}    # {took:.0f} s"
     well = process.returncode == 0
@@ -63,16 +68,29 @@ def run(name: str, options: list[str]) -> tuple[str, bool]:
     return f"{said}\n\n{printed.strip()}\n", well
 
 
-def marks(name: str) -> tuple[str, str]:
-    """What stands before and behind a module's table in docs/performance.md."""
-    return f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+def place_in_docs(text: str, name: str) -> tuple[int, int]:
+    """Begin and end of what stands below "Measured" in a module's section. Raises ValueError if there is none."""
+    begin = text.index(f"\n## {MODULES[name]}\n") + 1
+    end = text.find("\n## ", begin) + 1 or len(text)
+    heading = "\n### Measured\n"
+    return text.index(heading, begin, end) + len(heading), end
 
 
 def put_into_docs(name: str, section: str) -> None:
-    """Replace a module's table."""
-    begin, end = marks(name)
-    before, _, rest = DOCS.read_text("utf-8").partition(begin)
-    DOCS.write_text(f"{before}{begin}\n{section}\n{end}{rest.partition(end)[2]}", "utf-8")
+    """Replace a module's table in docs/performance.md."""
+    text = DOCS.read_text("utf-8")
+    begin, end = place_in_docs(text, name)
+    behind = "\n" + text[end:] if text[end:] else ""
+    DOCS.write_text(f"{text[:begin]}\n{section}{behind}", "utf-8")
+
+
+def has_place(name: str) -> bool:
+    """Whether docs/performance.md has one for a module's table."""
+    try:
+        place_in_docs(DOCS.read_text("utf-8"), name)
+    except ValueError:
+        return False
+    return True
 
 
 def machine() -> str:
@@ -102,9 +120,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(MODULES)}")
     if absent := [name for name in chosen if not (HERE / f"{name}.py").is_file()]:
         parser.error(f"these benchmarks are not in this checkout: {', '.join(absent)}")
-    text = DOCS.read_text("utf-8")
-    if options.docs and (unmarked := [name for name in chosen if not all(mark in text for mark in marks(name))]):
-        parser.error(f"{DOCS} has no marks {' … '.join(marks(unmarked[0]))}for {', '.join(unmarked)}")
+    if options.docs and (missing := [MODULES[name] for name in chosen if not has_place(name)]):
+        parser.error(f'{DOCS} needs a section "### Measured" at the end of: {", ".join(missing)}')
     given = [*(["--quick"] if options.quick else []), *(["--rounds", str(options.rounds)] if options.rounds else [])]
     sections, failed = [f"# Benchmarks\n\n{machine()}\n"], []
     for name in chosen:
@@ -128,5 +145,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if failed else 0
 
 
+def end_on_sigterm() -> None:
+    """Also whoever is killed tidies up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 if __name__ == "__main__":
+    end_on_sigterm()
     sys.exit(main())

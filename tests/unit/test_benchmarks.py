@@ -35,7 +35,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "ROOT", tmp_path)
     monkeypatch.setattr(command, "HERE", package)
     docs = tmp_path / "performance.md"
-    docs.write_text("before\n<!-- good -->\n| old |\n<!-- end of good -->\nbehind\n<!-- bad -->\n<!-- end of bad -->\n")
+    docs.write_text("before\n\n## Good\n\nwords\n\n### Measured\n\n| old |\n\n## Bad\n\n### Measured\n")
     monkeypatch.setattr(command, "DOCS", docs)
     monkeypatch.setattr(command, "MODULES", {name: name.title() for name in ("bad", "good", "slow", "absent")})
     return tmp_path
@@ -75,25 +75,24 @@ def test_benchmark_that_fails_is_said(folder, capfd):
 
 
 def test_tables_go_into_the_docs_on_request(folder, capsys):
-    """Between the marks, and nothing of one that failed; a module without marks is an error before anything is run."""
+    """At the end of a section, and nothing of one that failed; no place is an error before anything is run."""
     output = ["--output", str(folder / "table.md")]
 
     assert command.main(["good", "bad", "--docs", *output]) == 1
     text = (folder / "performance.md").read_text()
-    assert text.startswith("before\n<!-- good -->\n")
-    assert text.endswith("<!-- end of good -->\nbehind\n<!-- bad -->\n<!-- end of bad -->\n")
+    assert text.startswith("before\n\n## Good\n\nwords\n\n### Measured\n")
+    assert text.endswith("\n\n## Bad\n\n### Measured\n")
     assert "| a | b |" in text
     assert "old" not in text
     with pytest.raises(SystemExit):
         command.main(["slow", "--docs", *output])
-    assert "has no marks" in capsys.readouterr().err
+    assert 'needs a section "### Measured"' in capsys.readouterr().err
 
 
 def test_docs_have_a_place_for_the_tables():
     """The real docs, for the tables that are put there."""
-    text = command.DOCS.read_text()
-
-    assert all(mark in text for name in ("serving", "training") for mark in command.marks(name))
+    assert command.has_place("serving")
+    assert command.has_place("training")
 
 
 @pytest.mark.parametrize(
@@ -108,20 +107,29 @@ def test_benchmark_that_is_not_there_is_an_error(folder, capsys, name, said):
     assert not (folder / "table.md").exists()
 
 
-def test_ctrl_c_tidies_up_and_says_so(folder):
+@pytest.mark.parametrize(
+    ("stop", "code", "says"),
+    [
+        (lambda process: os.killpg(process.pid, signal.SIGINT), 130, "Stopped."),  # as the terminal does
+        (lambda process: process.terminate(), 143, ""),
+    ],
+    ids=["Ctrl-C", "SIGTERM"],
+)
+def test_who_is_stopped_tidies_up(folder, stop, code, says):
     """The benchmark that is running ends what it started; nobody sees a stack trace."""
-    code = (
+    program = (
         "import sys; from pathlib import Path; from tests.benchmarks import __main__ as command; "
         "folder = Path(sys.argv[1]); command.ROOT = folder; command.HERE = folder / 'tests' / 'benchmarks'; "
-        "command.MODULES = {'slow': 'Slow'}; sys.exit(command.main(['--output', str(folder / 'table.md')]))"
+        "command.MODULES = {'slow': 'Slow'}; command.end_on_sigterm(); "
+        "sys.exit(command.main(['--output', str(folder / 'table.md')]))"
     )
-    argv = [sys.executable, "-c", code, str(folder)]
+    argv = [sys.executable, "-c", program, str(folder)]
     with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         while process.stderr.readline().strip() != "begun":
             assert process.poll() is None
-        os.killpg(process.pid, signal.SIGINT)  # as the terminal does
+        stop(process)
         said = process.stderr.read()
 
-    assert process.returncode == 130
-    assert said.strip() == "Stopped."
+    assert process.returncode == code
+    assert said.strip() == says
     assert (folder / "tidied").exists()
