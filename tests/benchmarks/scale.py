@@ -19,7 +19,7 @@ from tests.benchmarks import dataset_at_size, houses_at_size, programs
 from tests.benchmarks.ingestion import zipped
 from tests.benchmarks.programs import Program
 
-SIZES, QUICK_SIZES = (3_000, 30_000, 300_000), (1_000, 3_000)
+SIZES, QUICK_SIZES = (3_000, 30_000, 300_000), (3_000, 20_000)
 COMPUTED = (3_000, 300_000, 3_000_000, 30_000_000)
 JOBS = ("ingest", "preprocess", "train", "evaluate")
 
@@ -63,6 +63,8 @@ def fit(job: str, sizes: tuple[int, ...], found: list[float]) -> tuple[float, fl
     start, slope = np.linalg.lstsq(scaled, np.ones(len(took)), rcond=None)[0].tolist()
     if start < 0:
         start, slope = 0.0, float((growth / took).sum() / ((growth / took) ** 2).sum())
+    if slope < 0:
+        start, slope = float((1 / took).sum() / (1 / took**2).sum()), 0.0
     return start, slope, float(np.abs((start + slope * growth) / took - 1).max())
 
 
