@@ -79,8 +79,12 @@ async def _break_off(request: Request, send: Send) -> None:
 
     The answer to HEAD has no body, so that it cannot be cut off: it becomes a 500, which says as little.
     """
-    status = 500 if request.method == "HEAD" else 200
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"1")]})
+    if request.method == "HEAD":
+        # Said to be the connection's last, or a client would sometimes send its next request into the one that closes.
+        await send({"type": "http.response.start", "status": 500, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
 
 
 async def _answer(request: Request, error: ApiError, send: Send) -> None:

@@ -47,7 +47,7 @@ class Fuzz:
         head = request.method == "HEAD"
         replies = connection.ask(request.encode(), head=head)
         assert replies, "the server closed the connection without an answer"
-        check(replies[0], head=head)
+        check(replies[0], head=head, sent=request.encode())
         if replies[0].closes:
             connection.close()
         else:
@@ -67,7 +67,7 @@ class Fuzz:
         with Connection(self._endpoint.port) as connection:
             replies = connection.ask_and_hang_up(sent)
         for reply in replies:
-            check_unreadable(reply)
+            check_unreadable(reply, sent)
         self._count(replies)
 
     def good(self) -> None:

@@ -118,7 +118,8 @@ def test_benchmark_that_is_not_there_is_an_error(folder, capsys, name, said):
 def test_who_is_stopped_tidies_up(folder, stop, code, says):
     """The benchmark that is running ends what it started; nobody sees a stack trace."""
     program = (
-        "import sys; from pathlib import Path; from tests.benchmarks import __main__ as command; "
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "  # a shell's `&` ignores it
+        "from pathlib import Path; from tests.benchmarks import __main__ as command; "
         "folder = Path(sys.argv[1]); command.ROOT = folder; command.HERE = folder / 'tests' / 'benchmarks'; "
         "command.MODULES = {'slow': 'Slow'}; command.end_on_sigterm(); "
         "sys.exit(command.main(['--output', str(folder / 'table.md')]))"
