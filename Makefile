@@ -42,9 +42,9 @@ $(STAMP): $(LOCK) $(wildcard native/*.* native/*/*.*)
 run: $(STAMP) ## Run the weekly run on real data, in the local cloud  (ARGS="--weeks 4 …" for the command's options)
 	@$(BIN)/treering run $(ARGS)
 
-# Most tests wait for programs, so processors share them, file by file, the long ones of the local cloud first.
+# Most tests wait for programs, so three processes share them, file by file, even on two processors.
 test: $(STAMP) lint ## Run every check and test  (ARGS="-n 0 …" for pytest's options)
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: $(STAMP) ## Run the unit and contract tests only
 	@$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
