@@ -61,7 +61,8 @@ def main() -> None:
         print(f"| {name} | {medians[name]:.1f} | {min(values):.1f} | {max(values):.1f} |")
     print(f"\n- ratio {whole / one:.2f}, bar {BAR}: {'met' if whole / one <= BAR else 'missed'}")
     for name, values in steps.items():
-        print(f"- last round, {name}: " + ", ".join(f"{step} {value:.1f}" for step, value in values.items()))
+        if values:
+            print(f"- last round, {name}: " + ", ".join(f"{step} {value:.1f}" for step, value in values.items()))
 
 
 if __name__ == "__main__":
