@@ -48,7 +48,7 @@ def main() -> None:
     said = "within" if seconds <= LONGEST else "beyond"
     print(
         f"\nIn a Lambda function of {MEMORY:,} MB, which has {MEMORY / FULL_PROCESSOR:.2f} vCPU, the whole ingestion "
-        f"takes {seconds:.0f} s of processor time, {said} its {LONGEST} s; download and uploads come on top."
+        f"takes {seconds:.0f} s, {said} its {LONGEST} s; download and uploads come on top."
     )
     print(f"It ran in {MEMORY:,} MB of address space; peak memory {whole.medians['megabytes']:.0f} MB.")
 
