@@ -1,6 +1,5 @@
 """What is under way at the endpoint: a rollout and what it waits for, models that wait for a person, an experiment."""
 
-import math
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -97,5 +96,5 @@ def _rollout(found: Application, arn: str) -> RolloutNow:
         state=state,
         bakes=str(waits["message"]) if waits else None,
         until=until,
-        seconds_left=max(0, math.ceil((until - found.cloud.now()).total_seconds())) if until else None,
+        seconds_left=max(0, int((until - found.cloud.now()).total_seconds())) if until else None,
     )

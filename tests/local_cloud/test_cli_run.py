@@ -201,15 +201,17 @@ def test_even_a_killed_command_leaves_nothing_running(tmp_path: Path) -> None:
     """Killed so that it cannot tidy up, the command takes its cloud with it all the same."""
     process = start("run", state=tmp_path)
     assert process.stdout is not None
+    seen = []
     for line in process.stdout:
+        seen.append(line)
         if line.startswith("Preprocess"):
             break
     started = descendants(process.pid)
 
     process.kill()
-    process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
 
-    assert started
+    assert started, "".join(seen) + err
     assert not left(started, tmp_path, seconds=30)
 
 

@@ -9,7 +9,6 @@ scikit-learn to the last bit.
 """
 
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,19 +25,6 @@ if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestRegressor
 
 LARGEST_FILE = 2 * 1024**3  # bytes that the arrays may take, packed or not
-# what numpy, zipfile and zlib raise where a file is not what it says it is: MemoryError for an array of terabytes,
-# RuntimeError for an encrypted file, NotImplementedError for a method of packing that they do not know
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    EOFError,
-    MemoryError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 _NODE_BYTES = 14  # of a node's feature, number and right child
 _DTYPES = {"feature": np.uint16, "number": np.float64, "right": np.int32, "roots": np.int32}
 
@@ -113,7 +99,9 @@ class Forest:
                 # an entry that is no array comes as its bytes
                 loaded = {name: np.asarray(arrays[name]) for name in (*_DTYPES, "features")}
             features = int(loaded["features"])
-        except _UNREADABLE as error:
+        except InvalidDataError:
+            raise
+        except Exception as error:  # numpy and zipfile document nothing of what damaged files raise: a dozen kinds
             raise InvalidDataError(
                 f"{path.name} is no forest of this version of Treering: {error}. Train again."
             ) from error

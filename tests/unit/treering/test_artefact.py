@@ -134,6 +134,24 @@ def test_features_of_no_raw_column_are_refused(stored, tmp_path, change):
         Artefact.load(write(tmp_path / "model", files))
 
 
+@pytest.mark.parametrize("shape", [b"(\x00\x00", b"((((", b"(1 2", b"(1,)]", b'"""', b"\n\n(", b"\xff\xff"])
+def test_a_damaged_header_of_an_array_is_an_error(stored, tmp_path, shape):
+    """numpy reads it as Python's syntax, and lets through what Python's tokenizer raises."""
+    with zipfile.ZipFile(io.BytesIO(stored[0]["forest.npz"])) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    feature = entries["feature.npy"]
+    at = feature.index(b"'shape': (") + len(b"'shape': ")
+    entries["feature.npy"] = feature[:at] + shape + feature[at + len(shape) :]
+    damaged = io.BytesIO()
+    with zipfile.ZipFile(damaged, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    write(tmp_path / "model", {**stored[0], "forest.npz": damaged.getvalue()})
+
+    with pytest.raises(InvalidDataError, match=r"forest\.npz is (no forest|damaged)"):
+        Artefact.load(tmp_path / "model")
+
+
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     name=st.sampled_from(FILES[1:]),
