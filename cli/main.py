@@ -33,8 +33,11 @@ exit codes: 0 done, 1 failed (stderr says what and what to do), 2 wrong usage, 1
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each sets `execute` to the function that runs it."""
+def parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands; each sets `execute` to the function that runs it.
+
+    Where one is `chosen`, of the others only the names are there: their imports take longer than many a command.
+    """
     top = argparse.ArgumentParser(
         prog="treering",
         description=DESCRIPTION,
@@ -43,6 +46,9 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
+        if chosen not in (None, name):
+            commands.add_parser(name)
+            continue
         module = importlib.import_module(f"cli.commands.{name}")
         command = commands.add_parser(
             name,
@@ -62,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _forget_aws()
     given = None
     try:
-        given = parser().parse_args(arguments)
+        words = sys.argv[1:] if arguments is None else arguments
+        given = parser(words[0] if words and words[0] in COMMANDS else None).parse_args(words)
         return int(given.execute(given))
     except CommandError as error:
         _explain(error, as_json=getattr(given, "json", False))

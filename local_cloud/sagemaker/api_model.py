@@ -2,14 +2,15 @@
 
 from functools import cache
 
-from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
+
+from local_cloud.aws_models import LOADER
 
 
 @cache
 def service_model() -> ServiceModel:
     """The control plane's model. Loading takes 0.1 s, once."""
-    return ServiceModel(Loader().load_service_model("sagemaker", "service-2"), "sagemaker")
+    return ServiceModel(LOADER.load_service_model("sagemaker", "service-2"), "sagemaker")
 
 
 def operation(name: str) -> OperationModel:

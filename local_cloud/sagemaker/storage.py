@@ -14,11 +14,12 @@ from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local_cloud import aws_models
 from local_cloud.sagemaker.errors import JobFailedError
 
 _ONE_THREAD = TransferConfig(use_threads=False)  # files are small and the store is on this machine
 _CONFIG = Config(connect_timeout=5, read_timeout=60, retries={"max_attempts": 3}, s3={"addressing_style": "path"})
-_session = boto3.session.Session()
+_session = boto3.session.Session(botocore_session=aws_models.session())
 _session_lock = threading.Lock()
 
 

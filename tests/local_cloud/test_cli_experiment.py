@@ -93,11 +93,11 @@ def register(up: Up, like: str, artefact: str = "") -> int:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(tmp_path_factory: pytest.TempPathFactory, thin_source: Path) -> Iterator[Up]:
     """Version 1 comes of a run; version 2 is the same model, registered again."""
     state = tmp_path_factory.mktemp("experiment")
     try:
-        said = treering("up", "--json", *QUICK, state=state)
+        said = treering("up", "--json", "--source", str(thin_source), *QUICK, state=state)
         assert said.returncode == 0, said.stderr
         ran = treering("run", "--json", state=state)
         assert ran.returncode == 0, ran.stdout + ran.stderr

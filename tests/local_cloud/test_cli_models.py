@@ -67,11 +67,11 @@ class Up:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(tmp_path_factory: pytest.TempPathFactory, thin_source: Path) -> Iterator[Up]:
     """Up, a run that waits, and the command that it printed, typed in another terminal with a comment."""
     state = tmp_path_factory.mktemp("models")
     try:
-        said = treering("up", "--json", *ASKED, state=state)
+        said = treering("up", "--json", "--source", str(thin_source), *ASKED, state=state)
         assert said.returncode == 0, said.stderr
         run = start("run", state=state)
         approve, _ = waits(run)
@@ -290,9 +290,9 @@ def test_people_are_told_of_a_rollout_by_hand(up: Up) -> None:
     assert list(told.values()) == [False]
 
 
-def test_a_rejected_model_stays_out_and_the_run_tells_why(tmp_path: Path) -> None:
+def test_a_rejected_model_stays_out_and_the_run_tells_why(tmp_path: Path, thin_source: Path) -> None:
     """In the cloud of a run, from another terminal; afterwards the history tells it though the cloud has ended."""
-    run = start("run", *ASKED, state=tmp_path)
+    run = start("run", "--source", str(thin_source), *ASKED, state=tmp_path)
     _, reject = waits(run)
 
     rejected = typed(reject, "--comment", "too far off")

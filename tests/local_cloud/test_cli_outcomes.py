@@ -46,11 +46,11 @@ def said(*arguments: str, state: Path, code: int = 0) -> Any:
 
 
 @pytest.fixture(scope="module")
-def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
+def year(tmp_path_factory: pytest.TempPathFactory, thin_source: Path) -> Iterator[Year]:
     """All of it, one after the other, in one cloud."""
     state = tmp_path_factory.mktemp("outcomes")
     try:
-        up = said("up", *SEARCH, state=state)
+        up = said("up", "--source", str(thin_source), *SEARCH, state=state)
         keys = up["environment"]
         session = boto3.Session(
             keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], region_name=keys["AWS_DEFAULT_REGION"]

@@ -24,6 +24,7 @@ STATES = [  # that do something, those of the rollout after the state that waits
     *("Deploy Staging Endpoint", "Test Staging Endpoint", "Deploy Endpoint", "Test Endpoint", "Notify Success"),
 ]
 PATIENCE = 240
+QUICK = ("--parameter", "LoadTestSeconds=0")  # where a test is not about the load that staging is put under
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -220,7 +221,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any
     """A cloud that is up and has finished a run: what `up --json` said, and the state folder."""
     state = tmp_path_factory.mktemp("up")
     try:
-        done = treering("up", "--json", state=state)
+        done = treering("up", "--json", *QUICK, state=state)
         assert done.returncode == 0, done.stderr
         ran = treering("run", "--json", state=state)
         assert ran.returncode == 0, ran.stderr
@@ -359,8 +360,8 @@ def test_down_ends_everything(tmp_path: Path) -> None:
 
 def test_weeks_are_the_same_when_repeated(tmp_path: Path) -> None:
     """Two weekly runs give two versions, two executions and one endpoint, and the same versions the next time."""
-    first = treering("run", "--weeks", "2", "--json", state=tmp_path)
-    second = treering("run", "--weeks", "2", "--json", state=tmp_path)
+    first = treering("run", "--weeks", "2", "--json", *QUICK, state=tmp_path)
+    second = treering("run", "--weeks", "2", "--json", *QUICK, state=tmp_path)
 
     assert first.returncode == 0, first.stdout + first.stderr
     one, two = json.loads(first.stdout), json.loads(second.stdout)

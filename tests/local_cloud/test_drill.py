@@ -4,21 +4,18 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli.data_source import make_feed
-from tests.local_cloud.test_cli_run import CASE, left, start
+from tests.local_cloud.test_cli_run import left, start
 from treering.names import RUN_ID
 
 PATIENCE = 500
 DRILLS = ("stuck-model", "slow-model", "crashing-model", "bad-model")  # the longest first
 # the alarm cannot see the slow model: what the drill expects must not come true then
 UNNOTICED = ("EndpointLatencyThresholdMilliseconds=60000", "TrafficWaitSeconds=60")
-EVERY = 3  # of so many rows of the public data one is enough here
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -39,21 +36,13 @@ class Drilled:
 
 
 @pytest.fixture(scope="module")
-def drills(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Drilled]]]:
+def drills(tmp_path_factory: pytest.TempPathFactory, thin_source: Path) -> Iterator[dict[str, Future[Drilled]]]:
     """All drills, three at a time: each has a cloud of its own, and waits more than it works."""
-    source = tmp_path_factory.mktemp("source")
-    feed = make_feed(CASE, "ames", by_date=False, cache=tmp_path_factory.mktemp("cache"))
-    for name, content in feed.files(datetime.now(UTC)).items():
-        text = content if isinstance(content, bytes) else content.read_bytes()
-        if name == CASE.source.labelled_file:
-            header, *rows = text.splitlines(keepends=True)
-            text = b"".join([header, *rows[::EVERY]])
-        (source / name).write_bytes(text)
 
     def carry_through(name: str, *parameters: str) -> Drilled:
         state = tmp_path_factory.mktemp(name)
         given = [argument for pair in parameters for argument in ("--parameter", pair)]
-        process = start("drill", name, "--json", "--source", str(source), *given, state=state)
+        process = start("drill", name, "--json", "--source", str(thin_source), *given, state=state)
         out, err = process.communicate(timeout=PATIENCE)
         return Drilled(process.returncode, json.loads(out) if out else {}, err, state)
 

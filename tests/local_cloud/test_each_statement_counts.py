@@ -36,6 +36,7 @@ GOES_ON = {
     "FindWhatIsOld": "the endpoint has the new model, old ones are kept, and the job's log says so",
 }
 PATIENCE_SECONDS = 60
+QUICK = ("--parameter", "TrafficWaitSeconds=0", "--parameter", "LoadTestSeconds=0")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -178,12 +179,12 @@ def treering(*arguments: str, state: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+def application(tmp_path_factory: pytest.TempPathFactory, thin_source: Path) -> Iterator[Application]:
     """The application, after one good run."""
     state = tmp_path_factory.mktemp("statements")
     try:
-        # an update need not bake here: what alarms see of it is no question of permissions
-        up = treering("up", "--json", "--parameter", "TrafficWaitSeconds=0", state=state)
+        # an update need not bake here, nor staging bear load: what alarms see of it is no question of permissions
+        up = treering("up", "--json", "--source", str(thin_source), *QUICK, state=state)
         assert up.returncode == 0, up.stderr
         done = treering("run", "--json", state=state)
         assert done.returncode == 0, done.stdout + done.stderr

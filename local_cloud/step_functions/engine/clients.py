@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
-import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.exceptions import HTTPClientError
 
+from local_cloud import aws_models
 from local_cloud.step_functions.dependencies import Dependencies
 
 #: After this a role's session is opened anew, seconds; AWS's shortest session lasts 15 minutes.
@@ -35,14 +34,7 @@ class RoleClients:
         self._dependencies = dependencies
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str, str], tuple[float, Any]] = {}
-        # The user's own profile and configuration file have no say here.
-        self._session = botocore.session.Session(
-            session_vars={
-                "profile": (None, None, None, None),
-                "config_file": (None, None, os.devnull, None),
-                "credentials_file": (None, None, os.devnull, None),
-            }
-        )
+        self._session = aws_models.session()
 
     def for_role(self, service: str, role_arn: str, region: str) -> Any:
         """Make a client that acts as the role."""

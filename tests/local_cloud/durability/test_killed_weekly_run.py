@@ -25,7 +25,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
 
 
 def _up(state: Path) -> tuple[clouds.Cloud, Stack, str]:
-    done = treering("up", state=state)
+    done = treering("up", "--parameter", "LoadTestSeconds=0", state=state)
     assert done.returncode == 0, done.stdout + done.stderr
     cloud = clouds.find(state / "cloud")
     assert cloud is not None
