@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.exceptions import HTTPClientError
+
+from cli import cloud as clouds
 from cli import executions, history, registry
 from cli.application import Application
 from cli.cloud import Cloud
@@ -173,7 +177,12 @@ def _goes_on(cloud: Cloud, version: ModelVersion) -> bool:
     """Wait until the execution no longer waits for this version; False where it still does after a while."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        execution = _running(cloud, version)
+        try:
+            execution = _running(cloud, version)
+        except (HTTPClientError, BotoConnectionError):
+            if clouds.killed(cloud.folder):
+                raise
+            return True  # the cloud of a `treering run` ends in order once its execution has gone on to its end
         if execution is None or (_waits(execution) and not _asks(execution)):
             return True
         time.sleep(POLL_SECONDS)

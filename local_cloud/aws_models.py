@@ -1,4 +1,4 @@
-"""botocore's descriptions of AWS's services, read once for the whole process: each session would read them for itself.
+"""botocore's descriptions of AWS's services, read once for all clients: each session would read them for itself.
 
 SageMaker's alone takes a tenth of a second, and stays in memory.
 """

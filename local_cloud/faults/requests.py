@@ -98,9 +98,10 @@ class _Route:
 @functools.cache
 def _routes(service: str) -> tuple[_Route, ...]:
     """The actions of a REST service, by botocore's model of it."""
-    from local_cloud import aws_models
+    import botocore.session
 
-    model = aws_models.session().get_service_model(service)
+    # a model of its own: S3's clients rewrite the paths in theirs
+    model = botocore.session.Session().get_service_model(service)
     operations = [model.operation_model(name) for name in model.operation_names]
     return tuple(_route(operation) for operation in operations if not operation.deprecated)  # these share their routes
 

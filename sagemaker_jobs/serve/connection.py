@@ -13,7 +13,10 @@ LARGEST_HEAD = 64 * 1024  # bytes beside a body: request line, headers, chunk si
 # seconds without a request, of one until it is whole, and of an answer until it is taken. Longer than SageMaker waits
 # for an answer (60 s, InvokeEndpoint, API reference) and than its connections idle, so that it closes them, not we
 LONGEST_WAIT = 65.0
-_MOST_READ = 4 * LARGEST_BODY  # bytes of one body: who still sends when the connection closes never sees the answer
+# seconds for which we read on, without listening, after an answer to a request that is not whole: closing at once would
+# reset the connection, and who still sends might never see the answer (RFC 9112, section 9.6)
+LINGER = 2.0
+_MOST_READ = 4 * LARGEST_BODY  # bytes of one body
 _BRIEF = 16 * 1024  # bytes of a body that is answered in the event loop; a larger one must not hold up /ping
 _HEADS = {
     status: f"HTTP/1.1 {status} {reason}\r\n".encode()
@@ -38,11 +41,12 @@ log = logging.getLogger(__name__)
 class Request:
     """A request, while it arrives and until it is answered."""
 
-    __slots__ = ("begun", "body", "closes", "expects", "headers", "method", "received", "size", "target")
+    __slots__ = ("begun", "body", "closes", "expects", "headers", "method", "received", "size", "target", "whole")
 
     def __init__(self, *, begun: bool = False, closes: bool = False) -> None:
         self.begun = begun
         self.closes = closes  # the connection, once it is answered
+        self.whole = False
         self.expects = False  # to be told to go on, before it sends its body
         self.method = ""
         self.target = b""
@@ -151,6 +155,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """It is whole."""
+        self._request.whole = True
         self._answer_in_turn(self._request)
         self._request = Request()
 
@@ -200,7 +205,7 @@ class Connection(asyncio.Protocol):
             head.append(given.body)
         self._transport.write(b"".join(head))
         if last:
-            self._close()
+            self._close(lingers=not request.whole)
 
     def _refuse(self, status: int, reason: str) -> None:
         """Answer what cannot be read and close; behind an answer that is still to come, close only."""
@@ -223,9 +228,14 @@ class Connection(asyncio.Protocol):
         if not self._apart and not self._request.begun:
             self._close()
 
-    def _close(self) -> None:
+    def _close(self, *, lingers: bool = False) -> None:
         self._closed = True
-        self._transport.close()  # once all is written
+        if lingers:
+            self._transport.write_eof()  # once all is written; the caller's own end closes the rest
+            self._timer.cancel()
+            self._timer = self._loop.call_later(LINGER, self._transport.abort)
+        else:
+            self._transport.close()  # once all is written
 
     def _read_on_or_not(self) -> None:
         if self._closed:
@@ -241,7 +251,6 @@ class Connection(asyncio.Protocol):
             self._timer = self._loop.call_later(max(left, 1.0), self._give_up_or_not)
         elif self._request.begun and not self._closed:
             self._refuse(408, f"the request was not whole within {LONGEST_WAIT:g} s")
-            self._timer = self._loop.call_later(LONGEST_WAIT, self._give_up_or_not)
         else:
             self._transport.abort()  # also where the caller never takes the answer
 

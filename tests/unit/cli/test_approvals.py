@@ -1,8 +1,10 @@
 """Deciding on a version in the model registry."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from cli import approvals, registry
 from cli.application import Application
@@ -71,6 +73,32 @@ def test_a_rejection_says_that_the_endpoint_stays_as_it_was(found: Application) 
 
     assert cloud_of(found).sagemaker.packages[0]["ModelApprovalStatus"] == "Rejected"
     assert "not_approved" in done.then
+
+
+def test_a_cloud_that_ends_with_its_run_means_that_it_went_on(
+    found: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cloud of a `treering run` ends in order soon after a rejection; one that was killed is no answer."""
+    waiting(found)
+    gone = EndpointConnectionError(endpoint_url="http://127.0.0.1:1/")
+    looked: list[object] = []
+    really = approvals._running
+
+    def running(*arguments: Any) -> object:
+        looked.append(arguments)
+        if len(looked) > 1:
+            raise gone
+        return really(*arguments)
+
+    monkeypatch.setattr(approvals, "_running", running)
+    done = approvals.decide(*approvals.choose([found], "1"), "Rejected", "")
+    looked.clear()
+    monkeypatch.setattr("cli.cloud.killed", lambda _folder: "was killed")
+    monkeypatch.setattr(approvals, "_asks", lambda _execution: True)
+    with pytest.raises(EndpointConnectionError):
+        approvals.decide(*approvals.choose([found], "1"), "Rejected", "")
+
+    assert done.resumed
 
 
 def test_an_execution_that_does_not_go_on_is_told_of(found: Application, monkeypatch: pytest.MonkeyPatch) -> None:

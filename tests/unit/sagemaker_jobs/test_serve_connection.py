@@ -75,6 +75,36 @@ def test_request_that_is_never_whole_is_given_up():
     assert b"connection: close" in answered
 
 
+def test_caller_who_sends_on_after_a_refusal_still_reads_it():
+    """The server listens no more but does not reset the connection, which would take the answer away unread."""
+
+    async def client(reader, writer, _):
+        writer.write(b"POST /invocations HTTP/1.1\r\nX: " + b"x" * 100_000)
+        for _ in range(5):
+            await asyncio.sleep(0.05)
+            writer.write(b"x" * 50_000)
+        return await reader.read()
+
+    assert on_a_server(said(b"never"), client).startswith(b"HTTP/1.1 431 ")
+
+
+def test_caller_who_sends_on_for_ever_is_cut_off(monkeypatch):
+    """A moment after the refusal."""
+    monkeypatch.setattr(connection, "LINGER", 0.1)
+
+    async def client(reader, writer, connections):
+        writer.write(b"POST /invocations HTTP/1.1\r\nX: ")
+        await asyncio.sleep(0.05)
+        writer.write(b"x" * 100_000)
+        await reader.readuntil(b"\r\n")
+        while connections:
+            writer.write(b"x")
+            await asyncio.sleep(0.01)
+        return True
+
+    assert on_a_server(said(b"never"), client)
+
+
 @pytest.mark.usefixtures("impatient")
 def test_idle_connection_is_closed():
     """Without a word, as nobody asked anything; also one whose caller vanished."""
