@@ -4,11 +4,13 @@ The commands know of it what stands in its `cloud.json` and what its AWS endpoin
 """
 
 import contextlib
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -25,6 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 OUTPUT = "cloud.out"  # what the process prints; its log proper is beside it, in cloud.log
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to this machine
 START_SECONDS = 60.0  # until cloud.json is there; it takes about two on an idle machine
+_MAKING = threading.Lock()  # boto3's own session is not safe to create clients from several threads
 STOP_SECONDS = 40.0  # the cloud itself gives jobs and the endpoint at most 30 seconds to end
 
 
@@ -47,18 +50,8 @@ class Cloud:
         return self.folder / LOG_FILE
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the service, with the administrator's credentials."""
-        import boto3  # here, since it takes half a second, which not every command needs to spend
-        from botocore.config import Config
-
-        return boto3.client(
-            service,  # type: ignore[call-overload]  # the service's name is not a literal here
-            endpoint_url=self.endpoint,
-            region_name=self.region,
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
-            config=Config(retries={"mode": "standard"}, read_timeout=120, proxies={}),
-        )
+        """A boto3 client of the service, with the administrator's credentials; the same one each time."""
+        return _client(service, self.endpoint, self.region, self.access_key_id, self.secret_access_key)
 
     def environment(self) -> dict[str, str]:
         """What to export so that the AWS command line, boto3 and SDKs of other languages talk to this cloud."""
@@ -131,6 +124,22 @@ class Cloud:
     def describe(self) -> dict[str, Any]:
         """As JSON."""
         return {**asdict(self), "folder": str(self.folder)}
+
+
+@functools.cache
+def _client(service: str, endpoint: str, region: str, access_key_id: str, secret_access_key: str) -> Any:
+    import boto3  # here, since it takes half a second, which not every command needs to spend
+    from botocore.config import Config
+
+    with _MAKING:
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # the service's name is not a literal here
+            endpoint_url=endpoint,
+            region_name=region,
+            aws_access_key_id=access_key_id,
+            aws_secret_access_key=secret_access_key,
+            config=Config(retries={"mode": "standard"}, read_timeout=120, proxies={}),
+        )
 
 
 def find(folder: Path) -> Cloud | None:

@@ -1,11 +1,11 @@
 """Executions of a state machine: read as states, and shown as the states pass."""
 
+import json
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-import yaml
 from botocore.exceptions import BotoCoreError
 
 from cli import history, logs
@@ -83,5 +83,5 @@ def _row(cloud: Cloud, state: history.StateRun, label: str, depth: int) -> Row:
 
 def _timeout(machines: Any, arn: str) -> float:
     """Seconds after which Step Functions ends an execution: the definition's TimeoutSeconds, a year without."""
-    definition = yaml.safe_load(machines.describe_state_machine(stateMachineArn=arn)["definition"])
+    definition = json.loads(machines.describe_state_machine(stateMachineArn=arn)["definition"])
     return float(definition.get("TimeoutSeconds", timedelta(days=365).total_seconds()))

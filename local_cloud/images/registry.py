@@ -13,6 +13,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Mapping
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from local_cloud.images.build import ROOT, SPEC, ImageBuild
@@ -26,6 +27,9 @@ _URI = re.compile(
     r"(?P<registry>\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com)/(?P<name>[a-z0-9._/-]+?)"
     r"(?:@sha256:(?P<digest>[0-9a-f]{64})|:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]*))?"
 )
+
+
+_COMPILED: dict[bytes, bytes] = {}  # content of a Python file → what was compiled of it
 
 
 class ImageRegistry:
@@ -124,10 +128,23 @@ class ImageRegistry:
 
 
 def _compile(folder: Path) -> None:
-    """Compile the Python files of an image, which is read-only: every start would compile them again."""
+    """Compile the Python files of an image, which is read-only: every start would compile them again.
+
+    An image never changes, so nothing needs to compare a file with what was compiled of it.
+    """
     for path in folder.rglob("*.py"):
+        source = path.read_bytes()
+        compiled = Path(cache_from_source(str(path)))
+        if source in _COMPILED:  # images have much in common
+            compiled.parent.mkdir(exist_ok=True)
+            compiled.write_bytes(_COMPILED[source])
+            continue
         # a file with an error says so when it is imported
-        py_compile.compile(str(path), doraise=False, quiet=2)
+        made = py_compile.compile(
+            str(path), doraise=False, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+        )
+        if made:
+            _COMPILED[source] = compiled.read_bytes()
 
 
 def _write(path: Path, text: str) -> None:

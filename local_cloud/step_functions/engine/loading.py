@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 import threading
 from typing import Any
@@ -21,13 +22,41 @@ def load() -> Any:
 def complaint_about_definition(definition: str) -> str | None:
     """Give a definition (JSON) to the engine's parser; answers with its complaint, or None where it takes it."""
     load()
-    from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
-
     try:
-        AmazonStateLanguageParser.parse(definition)
+        program(definition)
     except Exception as error:  # the engine raises what its constructors raise
         return _readable(f"{error}") or type(error).__name__
     return None
+
+
+def program(definition: str) -> Any:
+    """Make the engine's program of a definition (JSON). Raises what the engine raises of one that it does not take.
+
+    A program is changed by its execution, so each has its own. What takes long, a tenth of a second and more, is the
+    syntax tree below it; nothing changes that, and the same definition is checked, then executed week by week.
+    """
+    load()
+    from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
+
+    return Preprocessor().visit(_syntax_tree(json.dumps(json.loads(definition))))
+
+
+@functools.lru_cache(maxsize=8)
+def _syntax_tree(definition: str) -> Any:
+    """As the engine's `AmazonStateLanguageParser.parse` makes it."""
+    from antlr4 import CommonTokenStream, InputStream
+    from moto.stepfunctions.parser.asl.antlr.runtime.ASLLexer import ASLLexer
+    from moto.stepfunctions.parser.asl.antlr.runtime.ASLParser import ASLParser
+    from moto.stepfunctions.parser.asl.parse.asl_parser import ASLParserException, SyntaxErrorListener
+
+    listener = SyntaxErrorListener()
+    parser = ASLParser(CommonTokenStream(ASLLexer(InputStream(definition))))
+    parser.removeErrorListeners()
+    parser.addErrorListener(listener)
+    tree = parser.state_machine()
+    if listener.errors:
+        raise ASLParserException(errors=listener.errors)
+    return tree
 
 
 def complaint_about_path(path: str) -> str | None:

@@ -20,9 +20,9 @@ from moto.stepfunctions.parser.asl.eval.evaluation_details import AWSExecutionDe
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventHistoryContext
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded, ProgramError, ProgramStopped, ProgramTimedOut
 from moto.stepfunctions.parser.asl.eval.states import ContextObjectData
-from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
+from local_cloud.step_functions.engine import loading
 from local_cloud.step_functions.engine.history import History
 from local_cloud.step_functions.engine.names import iso_milliseconds
 from local_cloud.step_functions.engine.resume import Position, position
@@ -172,7 +172,7 @@ class EngineRun:
                 },
                 update_source_event_id=False,
             )
-        program = AmazonStateLanguageParser.parse(machine.definition)[0]
+        program = loading.program(machine.definition)
         if self._resumed:
             self._go_to_position(program)
         if self._env.is_running():

@@ -141,7 +141,11 @@ SEAMS = (
 
 #: Symbols that are used as they are, and must be there.
 USED = (
-    (f"{_ASL}.parse.asl_parser", "AmazonStateLanguageParser.parse"),
+    (f"{_ASL}.parse.asl_parser", "ASLParserException"),
+    (f"{_ASL}.parse.asl_parser", "SyntaxErrorListener"),
+    (f"{_ASL}.antlr.runtime.ASLLexer", "ASLLexer"),
+    (f"{_ASL}.antlr.runtime.ASLParser", "ASLParser.state_machine"),
+    (f"{_ASL}.parse.preprocessor", "Preprocessor.visit"),
     (f"{_ASL}.parse.preprocessor", "Preprocessor._query_language_per_scope"),
     (f"{_ASL}.utils.json_path", "parse"),
     (f"{_ASL}.eval.environment", "Environment.set_stop"),
