@@ -1,32 +1,12 @@
 """Who is told: a queue that is subscribed to the topic, as an e-mail address would be."""
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cli.drills.people import Message
 
 if TYPE_CHECKING:
     from tests.faults.bench import Bench
-
-
-@dataclass(frozen=True)
-class Message:
-    """What somebody read: about an execution (`outcome`), or about an alarm (`alarm`)."""
-
-    subject: str
-    content: dict[str, Any]
-
-    @property
-    def outcome(self) -> str:
-        """deployed, rejected, failed and so on; empty for an alarm."""
-        return str(self.content.get("outcome", ""))
-
-    @property
-    def alarm(self) -> str:
-        """The alarm's name; empty for an execution."""
-        return str(self.content.get("AlarmName", ""))
-
-    def __str__(self) -> str:
-        return f"{self.subject}: {json.dumps(self.content)[:300]}"
 
 
 class People:

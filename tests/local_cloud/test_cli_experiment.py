@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.local_cloud.test_cli_run import treering
+from tests.local_cloud.up_cloud import UpCloud
 from treering import use_case
 from treering.steps.assignment import variant_for
 
@@ -23,27 +23,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @dataclass(frozen=True)
-class Up:
+class Up(UpCloud):
     """A cloud that is up with version 1 in service, and a version 2 that may be tried."""
-
-    state: Path
-    environment: dict[str, str]
-    outputs: dict[str, str]
-
-    def client(self, service: str) -> Any:
-        """A stranger's client."""
-        session = boto3.Session(
-            self.environment["AWS_ACCESS_KEY_ID"],
-            self.environment["AWS_SECRET_ACCESS_KEY"],
-            region_name=self.environment["AWS_DEFAULT_REGION"],
-        )
-        return session.client(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])
-
-    def json(self, *arguments: str) -> Any:
-        """What a command answers a script."""
-        done = treering(*arguments, "--json", state=self.state)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)
 
     def config(self) -> dict[str, Any]:
         """The endpoint configuration in service."""

@@ -1,0 +1,34 @@
+"""A cloud of `treering up`, as scripts and strangers' clients see it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from tests.local_cloud.test_cli_run import treering
+
+
+@dataclass(frozen=True)
+class UpCloud:
+    """A cloud that is up: its state folder, and what `treering up` printed."""
+
+    state: Path
+    environment: dict[str, str]
+    outputs: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        """A stranger's client."""
+        session = boto3.Session(
+            self.environment["AWS_ACCESS_KEY_ID"],
+            self.environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.environment["AWS_DEFAULT_REGION"],
+        )
+        return session.client(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])
+
+    def json(self, *arguments: str) -> Any:
+        """What a command answers a script."""
+        done = treering(*arguments, "--json", state=self.state)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
