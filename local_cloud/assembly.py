@@ -23,7 +23,7 @@ from local_cloud.iam import report
 from local_cloud.iam.guards import Handler, Response
 from local_cloud.iam.install import install as install_iam
 from local_cloud.metrics import Measurements, age
-from local_cloud.once import Once
+from local_cloud.once import IMPORTING, Once
 from local_cloud.persistence import Persistence
 from local_cloud.schedules import Scheduler
 from local_cloud.seams import CLOUDFORMATION, SeamsBrokenError, check_seams
@@ -129,7 +129,8 @@ class Assembly:
             self._invocations.recover()
 
     def _make_cloudformation(self) -> object:
-        from local_cloud.cloudformation.install import install
+        with IMPORTING:
+            from local_cloud.cloudformation.install import install
 
         check_seams(below=CLOUDFORMATION)
         install(self._services.step_functions, self._services.sagemaker)

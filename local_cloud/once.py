@@ -8,6 +8,10 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
+#: Held while a part of the local cloud is imported late. Two threads that import packages of which one imports the
+#: other, from different ends, would wait for each other; Python raises an error in one of them instead.
+IMPORTING = threading.RLock()
+
 
 class Once(Generic[Value]):
     """Calls ``make`` at the first call of the object and returns the same value from then on."""

@@ -29,7 +29,7 @@ from local_cloud.images import ImageNotFoundError, ImageRegistry, ImageSpec
 from local_cloud.job_changes import JobChanges
 from local_cloud.messages import scope_of
 from local_cloud.metrics import Measurements, Metric, publish_execution_metric
-from local_cloud.once import Once
+from local_cloud.once import IMPORTING, Once
 from local_cloud.waits import ClockWaits
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ class Services:
         return self.step_functions().start_execution(state_machine_arn, execution_input)
 
     def _make_sagemaker(self) -> SageMakerService:
-        from local_cloud import sagemaker
+        with IMPORTING:
+            from local_cloud import sagemaker
 
         def credentials(role_arn: str, session_name: str) -> Mapping[str, str]:
             try:
@@ -158,8 +159,9 @@ class Services:
         return service
 
     def _make_lambda_runtime(self) -> LambdaRuntime:
-        from local_cloud.lambda_runtime import LambdaRuntime, install
-        from local_cloud.lambda_runtime.logs import write_logs
+        with IMPORTING:
+            from local_cloud.lambda_runtime import LambdaRuntime, install
+            from local_cloud.lambda_runtime.logs import write_logs
 
         def credentials(config: Mapping[str, Any]) -> Mapping[str, str]:
             return credentials_for_role(config["Role"], config["FunctionName"], service=_LAMBDA)
@@ -176,7 +178,8 @@ class Services:
         return runtime
 
     def _make_step_functions(self) -> StepFunctionsService:
-        from local_cloud.step_functions import Dependencies, StepFunctionsService
+        with IMPORTING:
+            from local_cloud.step_functions import Dependencies, StepFunctionsService
 
         def credentials(role_arn: str, session_name: str, service: str = _STATES) -> Mapping[str, str]:
             return credentials_for_role(role_arn, session_name, service=service)
