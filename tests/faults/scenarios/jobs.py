@@ -30,7 +30,7 @@ _MIDDLE = {  # a moment at which the job is at work
     **dict.fromkeys(JOBS, _AT_WORK),
     TRAIN: {"when_log_says": "validation:mse"},
     DEPLOY_STAGING: {"when_log_says": "Creating endpoint"},
-    DEPLOY: {"when_log_says": "Updating endpoint"},
+    DEPLOY: {"when_log_says": " is Updating ("},  # SageMaker has taken the update by then
 }
 _MANY_TREES = {"n_estimators": "4000"}
 
