@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from tests.faults.bucket import Bucket
 from tests.faults.people import Message
 from tests.faults.processes import containers
@@ -98,7 +100,7 @@ class Checker:
         if told.get("EndpointStatus") != "InService":
             yield f"the endpoint is {told.get('EndpointStatus', 'gone')}: {told.get('FailureReason', '')}"
             return
-        now = self._bench.predict(self._bench.traffic.row)
+        now = self._answer(patient=endpoint_may_fail)
         if told["EndpointConfigName"] == before.configuration and now != before.price:
             yield f"the endpoint predicts {now}, before with the same configuration {before.price}"
         seen = self._bench.traffic.since(before.moment)
@@ -109,6 +111,18 @@ class Checker:
         strange = set(answers) - {before.price, now}
         if strange and not endpoint_may_fail:
             yield f"the endpoint predicted {sorted(strange)[:3]}; the models in question: {before.price} and {now}"
+
+
+    def _answer(self, *, patient: bool) -> float:
+        """The endpoint's answer; `patient` is who asks while its container may just be started again."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while True:
+            try:
+                return self._bench.predict(self._bench.traffic.row)
+            except ClientError:
+                if not patient or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.2)
 
 
 def told_once(messages: list[Message], *expected: str) -> Iterator[str]:
