@@ -112,7 +112,6 @@ class Checker:
         if strange and not endpoint_may_fail:
             yield f"the endpoint predicted {sorted(strange)[:3]}; the models in question: {before.price} and {now}"
 
-
     def _answer(self, *, patient: bool) -> float:
         """The endpoint's answer; `patient` is who asks while its container may just be started again."""
         deadline = time.monotonic() + _SETTLE_SECONDS
