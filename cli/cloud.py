@@ -5,6 +5,7 @@ The commands know of it what stands in its `cloud.json` and what its AWS endpoin
 
 import contextlib
 import functools
+import http.client
 import json
 import os
 import signal
@@ -120,10 +121,20 @@ class Cloud:
             raise CommandError(
                 f"The local cloud refused {path} {body or ''}: {error.code} {error.read().decode(errors='replace')}"
             ) from error
+        except (OSError, http.client.HTTPException, ValueError) as error:  # it has ended
+            raise gone(error) from error
 
     def describe(self) -> dict[str, Any]:
         """As JSON."""
         return {**asdict(self), "folder": str(self.folder)}
+
+
+def gone(error: Exception) -> CommandError:
+    """What to say of a cloud that was there and does not answer."""
+    return CommandError(
+        f"The local cloud does not answer any more: {str(error) or type(error).__name__}.",
+        hint="`treering up` starts one again.",
+    )
 
 
 @functools.cache

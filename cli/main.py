@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from botocore.exceptions import HTTPClientError
 
 from cli import account, interrupts
+from cli import cloud as clouds
 from cli.errors import FAILURE, INTERRUPTED, USAGE, CommandError, Interrupted
 
 COMMANDS = (
@@ -75,10 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _explain(error, as_json=getattr(given, "json", False))
         return error.exit_code
     except HTTPClientError as error:
-        gone = CommandError(
-            f"The local cloud does not answer any more: {error}.", hint="`treering up` starts one again."
-        )
-        _explain(gone, as_json=getattr(given, "json", False))
+        _explain(clouds.gone(error), as_json=getattr(given, "json", False))
         return FAILURE
     except Interrupted:
         return INTERRUPTED
