@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from botocore.exceptions import ConnectionError as BotoConnectionError
-from botocore.exceptions import HTTPClientError
-
 from cli import cloud as clouds
 from cli import executions, history, registry
 from cli.application import Application
 from cli.cloud import Cloud
 from cli.display import Board, shown
-from cli.errors import CommandError, UsageError
+from cli.errors import CloudGoneError, CommandError, UsageError
 from cli.registry import APPROVED, PENDING, ModelVersion
 
 Decision = Literal["Approved", "Rejected"]
@@ -179,7 +176,7 @@ def _goes_on(cloud: Cloud, version: ModelVersion) -> bool:
     while time.monotonic() < deadline:
         try:
             execution = _running(cloud, version)
-        except (HTTPClientError, BotoConnectionError):
+        except CloudGoneError:
             if clouds.killed(cloud.folder):
                 raise
             return True  # the cloud of a `treering run` ends in order once its execution has gone on to its end

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import interrupts
-from cli.errors import CommandError
+from cli.errors import CloudGoneError, CommandError
 from local_cloud.state_directory import LOG_FILE, killed_cloud, read_cloud
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -129,9 +129,9 @@ class Cloud:
         return {**asdict(self), "folder": str(self.folder)}
 
 
-def gone(error: Exception) -> CommandError:
+def gone(error: Exception) -> CloudGoneError:
     """What to say of a cloud that was there and does not answer."""
-    return CommandError(
+    return CloudGoneError(
         f"The local cloud does not answer any more: {str(error) or type(error).__name__}.",
         hint="`treering up` starts one again.",
     )

@@ -15,6 +15,10 @@ class CommandError(Exception):
         self.hint = hint
 
 
+class CloudGoneError(CommandError):
+    """The local cloud was there, and does not answer any more."""
+
+
 class UsageError(CommandError):
     """An option or an argument is wrong."""
 

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError
 from cli import history, logs
 from cli.cloud import Cloud, tail
 from cli.display import Board, Row
-from cli.errors import CommandError
+from cli.errors import CloudGoneError, CommandError
 
 POLL_SECONDS = 0.2
 MARGIN_SECONDS = 60.0  # after the state machine's own timeout, which ends an execution that hangs
@@ -58,13 +58,13 @@ def follow(
 
 
 def read(cloud: Cloud, machines: Any, arn: str) -> history.Execution:
-    """The execution's history up to now. Raises CommandError where the cloud has ended."""
+    """The execution's history up to now. Raises CloudGoneError where the cloud has ended."""
     events: list[dict[str, Any]] = []
     try:
         for page in machines.get_paginator("get_execution_history").paginate(executionArn=arn):
             events += page["events"]
     except BotoCoreError as error:
-        raise CommandError(f"The local cloud does not answer any more: {error}\n{tail(cloud.log)}") from error
+        raise CloudGoneError(f"The local cloud does not answer any more: {error}\n{tail(cloud.log)}") from error
     execution = history.read(events)
     started = [state.execution_arn for state in execution.states if state.execution_arn]
     return history.with_states(execution, {other: read(cloud, machines, other) for other in started})

@@ -1,14 +1,13 @@
 """Deciding on a version in the model registry."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from cli import approvals, registry
 from cli.application import Application
-from cli.errors import CommandError, UsageError
+from cli.errors import CloudGoneError, CommandError, UsageError
 from tests.fakes.application import GROUP, WEEKLY, FakeCloud, application
 
 RUN = "20261123-060000-0123abcd"
@@ -80,23 +79,17 @@ def test_a_cloud_that_ends_with_its_run_means_that_it_went_on(
 ) -> None:
     """The cloud of a `treering run` ends in order soon after a rejection; one that was killed is no answer."""
     waiting(found)
-    gone = EndpointConnectionError(endpoint_url="http://127.0.0.1:1/")
-    looked: list[object] = []
-    really = approvals._running
 
-    def running(*arguments: Any) -> object:
-        looked.append(arguments)
-        if len(looked) > 1:
-            raise gone
-        return really(*arguments)
+    def end(*_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1/")
 
-    monkeypatch.setattr(approvals, "_running", running)
-    done = approvals.decide(*approvals.choose([found], "1"), "Rejected", "")
-    looked.clear()
+    cloud = cloud_of(found)
+    cloud.sagemaker.on_update = lambda _request: monkeypatch.setattr(cloud.states, "get_paginator", end)
+    _, version = approvals.choose([found], "1")
+    done = approvals.decide(found, version, "Rejected", "")
     monkeypatch.setattr("cli.cloud.killed", lambda _folder: "was killed")
-    monkeypatch.setattr(approvals, "_asks", lambda _execution: True)
-    with pytest.raises(EndpointConnectionError):
-        approvals.decide(*approvals.choose([found], "1"), "Rejected", "")
+    with pytest.raises(CloudGoneError):
+        approvals._goes_on(found.cloud, version)
 
     assert done.resumed
 
