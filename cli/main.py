@@ -1,6 +1,7 @@
 """The command `treering`: its parser, and what its exit codes mean."""
 
 import argparse
+import gc
 import importlib
 import json
 import os
@@ -71,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         words = sys.argv[1:] if arguments is None else arguments
         given = parser(words[0] if words and words[0] in COMMANDS else None).parse_args(words)
+        gc.freeze()
+        gc.enable()
         return int(given.execute(given))
     except CommandError as error:
         _explain(error, as_json=getattr(given, "json", False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -125,6 +126,8 @@ class Assembly:
             os.kill(os.getpid(), signal.SIGTERM)
         else:
             self._services.warm_up()
+            gc.freeze()  # what is there now stays, and need not be looked at by every collection to come
+            gc.enable()
             self._targets.recover()
             self._invocations.recover()
 
