@@ -107,11 +107,11 @@ def images(place: Place, measurements: Measurements, tmp_path_factory: pytest.Te
         for dockerfile in ("functions/Dockerfile", "sagemaker_jobs/Dockerfile"):
             place.bases.find(base_of(ROOT / dockerfile))
     with ThreadPoolExecutor(2) as pool:
+        job = pool.submit(build, "job image", "jobs", "sagemaker_jobs/Dockerfile")  # the longest first
         functions = {
             name: pool.submit(build, f"function {name}", name, "functions/Dockerfile", FUNCTION=name)
             for name in FUNCTIONS
         }
-        job = pool.submit(build, "job image", "jobs", "sagemaker_jobs/Dockerfile")
         return Images(job.result(), {name: future.result() for name, future in functions.items()})
 
 

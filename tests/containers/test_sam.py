@@ -5,8 +5,10 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +27,9 @@ from tests.containers.relay import Relay
 from treering import names, use_case
 
 EVENTS = sorted(path.stem for path in (ROOT / "events").glob("*.json"))
+FIRST_WEEK, SECOND_WEEK = "ingest_scheduled", "ingest_next_week"
 SAM = Path(sys.executable).with_name("sam")
+_MAKING = threading.Lock()  # a session is not safe to create clients from several threads
 
 
 def function_of(event: str) -> str:
@@ -48,13 +52,14 @@ class Cloud:
     def client(self, service: str) -> Any:
         """A client with the administrator's credentials."""
         variables = self.description["environment"]
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=variables["AWS_ENDPOINT_URL"],
-            region_name=variables["AWS_REGION"],
-            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-        )
+        with _MAKING:
+            return boto3.client(
+                service,  # type: ignore[call-overload]
+                endpoint_url=variables["AWS_ENDPOINT_URL"],
+                region_name=variables["AWS_REGION"],
+                aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+            )
 
     def function(self, resource: str) -> dict[str, Any]:
         """Configuration of a function, by its logical ID."""
@@ -95,6 +100,7 @@ def gateway(place: Place, images: object) -> Iterator[str]:
             "container", "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}", name
         ).strip()
     finally:
+        place.engine.run("kill", name)  # nobody listens for a SIGTERM in it
         place.engine.run("rm", "--force", name)
 
 
@@ -170,7 +176,17 @@ def built(
             resource["Properties"]["DefinitionUri"] = str(ROOT / resource["Properties"]["DefinitionUri"])
     (folder / "template.json").write_text(json.dumps(template))
     with measurements.seconds("sam build", "all_functions_seconds"):
-        sam(folder, docker_host, "build", "--template-file", "template.json", "--build-dir", "built", "--no-cached")
+        sam(
+            folder,
+            docker_host,
+            "build",
+            "--template-file",
+            "template.json",
+            "--build-dir",
+            "built",
+            "--no-cached",
+            "--parallel",
+        )
     return folder
 
 
@@ -186,39 +202,49 @@ def sam(folder: Path, variables: Mapping[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.fixture
-def invoke(cloud: Cloud, built: Path, docker_host: Mapping[str, str]) -> Callable[[str], Any]:
-    """Invokes the function that an event is for: the payload."""
+@pytest.fixture(scope="module")
+def invoke(
+    cloud: Cloud, built: Path, docker_host: Mapping[str, str], measurements: Measurements
+) -> Iterator[Callable[[str], Any]]:
+    """What `sam local invoke` answers an event: two functions at a time, and each one's events one after the other."""
 
     def call(event: str) -> Any:
         resource = resource_of(function_of(event))
         configuration = cloud.function(resource)
         variables = {**configuration["Environment"]["Variables"], "AWS_ENDPOINT_URL": cloud.address}
-        (built / "variables.json").write_text(json.dumps({resource: variables}))
-        said = sam(
-            built, {**docker_host, **cloud.credentials(configuration["Role"])},
-            "local", "invoke", resource, "--template-file", "built/template.yaml", "--skip-pull-image",
-            "--event", str(ROOT / "events" / f"{event}.json"), "--env-vars", "variables.json",
-        )  # fmt: skip
+        (built / f"{event}.json").write_text(json.dumps({resource: variables}))
+        credentials = cloud.credentials(configuration["Role"])
+        with measurements.seconds("sam local invoke", f"{event}_seconds"):
+            said = sam(
+                built, {**docker_host, **credentials},
+                "local", "invoke", resource, "--template-file", "built/template.yaml", "--skip-pull-image",
+                "--event", str(ROOT / "events" / f"{event}.json"), "--env-vars", f"{event}.json",
+            )  # fmt: skip
         return json.loads(said.strip().splitlines()[-1])
 
-    return call
+    def call_all(events: list[str]) -> dict[str, Any]:
+        return {event: call(event) for event in events}
+
+    in_order = sorted(EVENTS, key=lambda event: event == SECOND_WEEK)
+    with ThreadPoolExecutor(2) as pool:
+        answers = {
+            function: pool.submit(call_all, [event for event in in_order if function_of(event) == function])
+            for function in FUNCTIONS
+        }
+        yield lambda event: answers[function_of(event)].result()[event]
 
 
-def test_create_run_id(invoke: Callable[[str], Any], measurements: Measurements) -> None:
+def test_create_run_id(invoke: Callable[[str], Any]) -> None:
     """The event of an execution is answered by the run ID that this execution always gets."""
     event = json.loads((ROOT / "events" / "create_run_id.json").read_text())
-    with measurements.seconds("sam local invoke", "create_run_id_seconds"):
-        payload = invoke("create_run_id")
+    payload = invoke("create_run_id")
 
     assert payload == {"run_id": names.run_id(event["execution_arn"], datetime.fromisoformat(event["started_at"]))}
 
 
-def test_ingest(invoke: Callable[[str], Any], cloud: Cloud, measurements: Measurements) -> None:
+def test_ingest(invoke: Callable[[str], Any], cloud: Cloud) -> None:
     """The weekly event is ingested for good: files in the bucket, one execution. Next week's finds nothing new."""
-    with measurements.seconds("sam local invoke", "ingest_seconds"):
-        first = invoke("ingest_scheduled")
-    second = invoke("ingest_next_week")
+    first, second = invoke(FIRST_WEEK), invoke(SECOND_WEEK)
     outputs = cloud.description["stack"]["outputs"]
     prefix = first["dataset"]["prefix_uri"].removeprefix(f"s3://{outputs['DataBucketName']}/")
     listed = cloud.client("s3").list_objects_v2(Bucket=outputs["DataBucketName"], Prefix=prefix)["Contents"]
@@ -237,7 +263,7 @@ def test_ingest(invoke: Callable[[str], Any], cloud: Cloud, measurements: Measur
 def others() -> list[str]:
     """Events of the template's functions that no test above invokes."""
     resources = read_template(ROOT / "template.yaml")["Resources"]
-    special = ("create_run_id", "ingest_scheduled", "ingest_next_week")
+    special = ("create_run_id", FIRST_WEEK, SECOND_WEEK)
     return [event for event in EVENTS if event not in special and resource_of(function_of(event)) in resources]
 
 
