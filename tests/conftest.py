@@ -1,17 +1,31 @@
 """A small use case and its data, which tests of ingestion bend until something breaks."""
 
 import csv
+import functools
+import gc
 import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import botocore.session
 import pytest
 
 from treering import use_case
 from treering.use_case import Columns, Source, SplitRule, Target, UseCase
 
 Row = dict[str, str]
+
+gc.disable()  # until all tests are collected: what is imported stays
+# All sessions share what they read of AWS's services: many a test has one of its own, and SageMaker's alone takes
+# longer to read than such a test to run.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+
+
+def pytest_collection_finish() -> None:
+    """From now on there is garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 @dataclass(frozen=True)

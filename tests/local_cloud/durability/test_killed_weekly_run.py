@@ -24,8 +24,8 @@ def state(tmp_path: Path) -> Iterator[Path]:
     treering("down", state=tmp_path)
 
 
-def _up(state: Path) -> tuple[clouds.Cloud, Stack, str]:
-    done = treering("up", "--parameter", "LoadTestSeconds=0", state=state)
+def _up(state: Path, source: Path) -> tuple[clouds.Cloud, Stack, str]:
+    done = treering("up", "--source", str(source), "--parameter", "LoadTestSeconds=0", state=state)
     assert done.returncode == 0, done.stdout + done.stderr
     cloud = clouds.find(state / "cloud")
     assert cloud is not None
@@ -65,9 +65,12 @@ def _training(cloud: clouds.Cloud) -> str:
     return str(listed[0]["TrainingJobName"]) if listed else ""
 
 
-def test_a_run_killed_while_it_trains_goes_on_and_the_next_succeeds(state: Path) -> None:
-    """The lost job has failed, its state trains once more, the run ends well, and people are told of each run once."""
-    cloud, stack, _ = _up(state)
+def test_a_run_killed_while_it_trains_goes_on(state: Path, thin_source: Path) -> None:
+    """The lost job has failed, its state trains once more, the run ends well, and people are told of it once.
+
+    That the next one succeeds, and the same in every other state, is seen by `make faults`.
+    """
+    cloud, stack, _ = _up(state, thin_source)
     queue = _listen(cloud, stack)
     run = start("run", state=state)
     job = eventually(lambda: _training(cloud), PATIENCE)
@@ -75,7 +78,7 @@ def test_a_run_killed_while_it_trains_goes_on_and_the_next_succeeds(state: Path)
     os.kill(cloud.pid, signal.SIGKILL)
     _, run_err = run.communicate(timeout=PATIENCE)
     status = treering("status", state=state)
-    again, stack, said = _up(state)
+    again, stack, said = _up(state, thin_source)
     states, sagemaker = again.client("stepfunctions"), again.client("sagemaker")
     (execution,) = states.list_executions(stateMachineArn=stack.state_machine)["executions"]
     arn = execution["executionArn"]
@@ -86,8 +89,6 @@ def test_a_run_killed_while_it_trains_goes_on_and_the_next_succeeds(state: Path)
         for one in sagemaker.list_training_jobs()["TrainingJobSummaries"]
     }
     told = eventually(lambda: _told(again, queue), 10)
-    rerun = treering("run", "--json", state=state)
-    told_again = _told(again, queue)
 
     assert run.returncode == 1
     assert "does not answer any more" in run_err
@@ -99,8 +100,5 @@ def test_a_run_killed_while_it_trains_goes_on_and_the_next_succeeds(state: Path)
     assert [event["id"] for event in events] == list(range(1, len(events) + 1))
     assert sorted(one["TrainingJobStatus"] for one in trained.values()) == ["Completed", "Failed"]
     assert trained[job]["FailureReason"].startswith("InternalServerError")
-    assert rerun.returncode == 0, rerun.stdout + rerun.stderr
     assert [one["execution"] for one in told] == [arn]
-    assert len(told_again) == 1
-    assert told_again[0]["execution"] != arn
-    assert "failed" not in [one["outcome"] for one in (*told, *told_again)]
+    assert told[0]["outcome"] == "deployed"
