@@ -28,6 +28,7 @@ JOBS = {
 }
 TRIED_TWICE = [state for state in JOBS if state != DEPLOY]
 _ROLLOUT = (DEPLOY_STAGING, TEST_STAGING, DEPLOY, TEST)
+FOR_EVER = 10_000  # times
 ENDPOINT = "treering-dev"  # and not the one in staging
 
 
@@ -67,22 +68,32 @@ class Failed:
         return "Roll Out" if self.where in _ROLLOUT else self.where
 
 
-def survive(group: str, *rows: Survived, endpoint_may_fail: bool = False) -> tuple[Scenario, ...]:
+def api_error(service: str, action: str, code: str, status: int, times: int = 1, match: str = "") -> Fault:
+    """A call is answered by an error, so many times; `match` is a part of the request."""
+    fault = {"kind": "api_error", "service": service, "action": action, "code": code, "status": status, "times": times}
+    return fault | ({"match": match} if match else {})
+
+
+def answer_lost(service: str, action: str, match: str = "") -> Fault:
+    """The call takes effect, but its answer does not arrive."""
+    fault = {"kind": "api_error", "service": service, "action": action, "after": True}
+    return fault | ({"match": match} if match else {})
+
+
+def survive(group: str, *rows: Survived) -> tuple[Scenario, ...]:
     """One execution that meets all these faults, each in a state of its own, and succeeds."""
 
     def play(stage: Stage) -> None:
         before = stage.clear(whole=True)
         stage.bench.arm(*(fault for row in rows for fault in row.faults))
         tries = [state for row in rows for state in ([row.where] if row.tries is None else row.tries)]
-        stage.run_succeeds(before, tries=tries, endpoint_may_fail=endpoint_may_fail)
+        stage.run_succeeds(before, tries=tries)
         stage.require(*(f"{kind} was armed, but did not happen" for kind in stage.not_struck()))
 
     return tuple(Scenario(row.name, group, row.fault, row.where, row.expected, play) for row in rows)
 
 
-def fail(
-    group: str, *rows: Failed, prepare: Callable[[Stage], object] = lambda _stage: None, endpoint_may_fail: bool = False
-) -> tuple[Scenario, ...]:
+def fail(group: str, *rows: Failed, prepare: Callable[[Stage], object] = lambda _stage: None) -> tuple[Scenario, ...]:
     """Executions on the same input, each of which fails for another reason, and one that then succeeds.
 
     Where the last of them has put the new model into service, training it again would find it no better than itself:
@@ -106,14 +117,13 @@ def fail(
                     row.error,
                     *row.words,
                     endpoint=row.endpoint,
-                    endpoint_may_fail=endpoint_may_fail,
                 )
                 stage.require(*(f"{kind} was armed, but did not happen" for kind in stage.not_struck()))
         stage.bench.use_machine(whole=True)
         if rows[-1].endpoint == "new":
             stage.rolls_out_again(before, arn, failed=len(rows))
         else:
-            stage.runs_again(before, first, failed=len(rows), endpoint_may_fail=endpoint_may_fail)
+            stage.runs_again(before, first, failed=len(rows))
 
     return tuple(Scenario(row.name, group, row.fault, row.where, _expected(row), play) for row in rows)
 

@@ -6,38 +6,27 @@ from tests.faults.scenario import Scenario
 from tests.faults.scenarios.ingestion import fails as ingestion_fails
 from tests.faults.scenarios.runs import (
     EVALUATE,
+    FOR_EVER,
     NOTIFY,
     PREPROCESS,
     RUN_ID,
     TRAIN,
-    Failed,
     Fault,
     Survived,
-    fail,
+    answer_lost,
+    api_error,
     survive,
 )
 from tests.faults.stage import Stage
 
 _GROUP = "services"
-_FOR_EVER = 10_000
-
-
-def _error(service: str, action: str, code: str, status: int, times: int = 1, match: str = "") -> Fault:
-    fault = {"kind": "api_error", "service": service, "action": action, "code": code, "status": status, "times": times}
-    return fault | ({"match": match} if match else {})
-
-
-def _lost(service: str, action: str, match: str = "") -> Fault:
-    """The call takes effect, but its answer does not arrive."""
-    fault = {"kind": "api_error", "service": service, "action": action, "after": True}
-    return fault | ({"match": match} if match else {})
 
 
 def _topic_fails(stage: Stage) -> None:
     """Nobody can be told, neither of the success nor of that."""
     before = stage.clear(whole=True)
     bench = stage.bench
-    bench.arm(_error("sns", "Publish", "InternalError", 500, _FOR_EVER))
+    bench.arm(api_error("sns", "Publish", "InternalError", 500, FOR_EVER))
     arn = stage.begin()
     ended = bench.ended(arn)
     stage.struck()
@@ -63,20 +52,20 @@ SCENARIOS = (
         "s3-throttles",
         "S3 throttles writes (503 SlowDown), then not",
         "the SDK tries again; one version",
-        [_error("s3", "PutObject", "SlowDown", 503, times=3)],
+        [api_error("s3", "PutObject", "SlowDown", 503, times=3)],
     ),
     _ingests(
         "s3-503",
         "S3 answers 503 to reads and writes, then not",
         "the SDK tries again; one version",
-        [_error("s3", action, "ServiceUnavailable", 503, times=2) for action in ("GetObject", "PutObject")],
+        [api_error("s3", action, "ServiceUnavailable", 503, times=2) for action in ("GetObject", "PutObject")],
     ),
     ingestion_fails(
         "s3-throttles-for-ever",
         _GROUP,
         "S3 throttles writes for ever",
         "TransientError that names the object",
-        lambda stage: stage.bench.arm(_error("s3", "PutObject", "SlowDown", 503, _FOR_EVER, match="/raw/")),
+        lambda stage: stage.bench.arm(api_error("s3", "PutObject", "SlowDown", 503, FOR_EVER, match="/raw/")),
         "SlowDown",
         "Trying again later may help",
     ),
@@ -86,7 +75,7 @@ SCENARIOS = (
         "S3 fails for ever when all is written but the manifest",
         "TransientError; no reader sees the version",
         lambda stage: stage.bench.arm(
-            _error("s3", "PutObject", "InternalError", 500, _FOR_EVER, match="manifest.json")
+            api_error("s3", "PutObject", "InternalError", 500, FOR_EVER, match="manifest.json")
         ),
         "manifest.json",
         "Trying again later may help",
@@ -102,20 +91,20 @@ SCENARIOS = (
         "s3-answer-lost",
         "S3 has written, but its answer is lost: splits and manifest",
         "the SDK asks again and hears that it exists; one version",
-        [_lost("s3", "PutObject", "train.csv"), _lost("s3", "PutObject", "manifest.json")],
+        [answer_lost("s3", "PutObject", "train.csv"), answer_lost("s3", "PutObject", "manifest.json")],
     ),
     _ingests(
         "start-execution-answer-lost",
         "the execution is started, but the answer is lost",
         "asked again by the same name; one execution",
-        [_lost("states", "StartExecution")],
+        [answer_lost("states", "StartExecution")],
     ),
     ingestion_fails(
         "start-execution-fails-for-ever",
         _GROUP,
         "Step Functions fails for ever",
         "TransientError; the version is there, the event sent again trains on it",
-        lambda stage: stage.bench.arm(_error("states", "StartExecution", "InternalFailure", 500, _FOR_EVER)),
+        lambda stage: stage.bench.arm(api_error("states", "StartExecution", "InternalFailure", 500, FOR_EVER)),
         "start the execution",
         versions=1,
         one_try=True,
@@ -126,7 +115,7 @@ SCENARIOS = (
         "Secrets Manager fails for ever",
         "TransientError that names the secret",
         lambda stage: stage.bench.arm(
-            _error("secretsmanager", "GetSecretValue", "InternalServiceError", 500, _FOR_EVER)
+            api_error("secretsmanager", "GetSecretValue", "InternalServiceError", 500, FOR_EVER)
         ),
         "read the secret",
         "Trying again later may help",
@@ -139,71 +128,35 @@ SCENARIOS = (
             "Lambda throttles the run-ID function",
             RUN_ID,
             "tried again",
-            [_error("lambda", "Invoke", "TooManyRequestsException", 429, match="create-run-id")],
+            [api_error("lambda", "Invoke", "TooManyRequestsException", 429, match="create-run-id")],
         ),
         Survived(
             "s3-fails-under-a-job",
             "S3 fails while a job's inputs are copied",
             PREPROCESS,
             "the job fails, its second try succeeds",
-            [_error("s3", "GetObject", "InternalError", 500, 6, match="/train.csv")],
+            [api_error("s3", "GetObject", "InternalError", 500, 6, match="/train.csv")],
         ),
         Survived(
             "s3-fails-under-an-upload",
             "S3 fails while a job's results are stored",
             TRAIN,
             "the job fails, its second try succeeds; no half model",
-            [_error("s3", "PutObject", "InternalError", 500, 6, match="model.tar.gz")],
+            [api_error("s3", "PutObject", "InternalError", 500, 6, match="model.tar.gz")],
         ),
         Survived(
             "sagemaker-throttles",
             "SageMaker throttles the creation of a job",
             EVALUATE,
             "tried again under another name",
-            [_error("sagemaker", "CreateProcessingJob", "ThrottlingException", 400, match="-evaluate-")],
+            [api_error("sagemaker", "CreateProcessingJob", "ThrottlingException", 400, match="-evaluate-")],
         ),
         Survived(
             "sns-fails-once",
             "the topic fails once",
             NOTIFY,
             "tried again; people are told once",
-            [_error("sns", "Publish", "InternalError", 500)],
-        ),
-    ),
-    *survive(
-        _GROUP,
-        Survived(
-            "run-id-function-killed",
-            "kill -9 of the run-ID function once",
-            RUN_ID,
-            "the second try gives the same run ID",
-            [{"kind": "kill", "target": "function", "name": "*-create-run-id", "when": "start"}],
-        ),
-        Survived(
-            "sagemaker-answer-lost",
-            "a job is created, but the answer is lost",
-            PREPROCESS,
-            "created again under another name; the first one ends by itself",
-            [_lost("sagemaker", "CreateProcessingJob", "-preprocess-")],
-        ),
-        Survived(
-            "sagemaker-quota",
-            "a quota of SageMaker is used up for the moment",
-            TRAIN,
-            "tried again under another name",
-            [_error("sagemaker", "CreateTrainingJob", "ResourceLimitExceeded", 400)],
-        ),
-    ),
-    *fail(
-        _GROUP,
-        Failed(
-            "sagemaker-fails-for-ever",
-            "SageMaker fails to create a job",
-            TRAIN,
-            "fails after three tries",
-            [_error("sagemaker", "CreateTrainingJob", "InternalFailure", 500, _FOR_EVER)],
-            "SageMaker.AmazonSageMakerException",
-            ["InternalFailure"],
+            [api_error("sns", "Publish", "InternalError", 500)],
         ),
     ),
     Scenario(
