@@ -167,6 +167,8 @@ def start(image: EngineImage, argv: Sequence[str], settings: Settings, log: Path
         client = subprocess.Popen(
             [image.program, "start", "--attach", name],
             env=os.environ | image.environment,
+            # conmon, which stays with the container, leaves a file `oom` where it was started if memory runs out
+            cwd=Path(image.environment.get("CONTAINERS_STORAGE_CONF", "/")).parent,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -86,11 +86,15 @@ def test_no_semaphores_without_shared_memory(start: Start, log: Path) -> None:
     assert "Error" in log.read_text().splitlines()[-1]
 
 
-def test_memory_is_limited(start: Start) -> None:
-    """A program that takes more memory than it may is killed."""
+def test_memory_is_limited(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that takes more memory than it may is killed, and where the user stands no file tells of it."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
     running = start(argv=["python3", "-c", "print(sum(bytearray(b'x') * (200 << 20)))"], memory_megabytes=64)
 
     assert running.wait(60) == 128 + signal.SIGKILL
+    assert not list(here.iterdir())
 
 
 def test_a_function_has_no_privileges(start: Start, log: Path) -> None:
