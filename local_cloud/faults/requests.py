@@ -98,10 +98,11 @@ class _Route:
 @functools.cache
 def _routes(service: str) -> tuple[_Route, ...]:
     """The actions of a REST service, by botocore's model of it."""
-    import botocore.session
+    from botocore.loaders import Loader
+    from botocore.model import ServiceModel
 
-    # a model of its own: S3's clients rewrite the paths in theirs
-    model = botocore.session.Session().get_service_model(service)
+    # read anew: S3's clients rewrite the paths in the model that they have
+    model = ServiceModel(Loader().load_service_model(service, "service-2"), service)
     operations = [model.operation_model(name) for name in model.operation_names]
     return tuple(_route(operation) for operation in operations if not operation.deprecated)  # these share their routes
 

@@ -110,7 +110,7 @@ class Job(ABC):
     def changed(self) -> None:
         """Tells the hooks that the status is a new one."""
         with self.lock:
-            self.modified = self.cloud.now()
+            self.modified = self.ended or self.cloud.now()
         notify(self.cloud, self.kind.noun, self.describe())
 
     def check_stop(self) -> None:

@@ -41,6 +41,20 @@ def test_reads_inputs_and_uploads_outputs(cloud):
     assert cloud.told("ProcessingJob", "InProgress", "Completed")
 
 
+def test_a_job_that_has_ended_is_described_the_same_for_ever(cloud):
+    """Whoever sees it completed sees the description that stays, and that people are told of."""
+    cloud.image.program("quick", "echo done")
+    told = []
+    cloud.service.on_state_change(lambda _, description: told.append(description))
+    cloud.processing("first", "quick")
+    cloud.processed("first")
+    assert cloud.told("ProcessingJob", "InProgress", "Completed")
+    job = cloud.sagemaker.describe_processing_job(ProcessingJobName="first")
+
+    assert job["LastModifiedTime"] == job["ProcessingEndTime"]
+    assert told[-1]["LastModifiedTime"] == told[-1]["ProcessingEndTime"]
+
+
 def test_an_input_that_is_one_object_keeps_its_name(cloud):
     """An S3 URI that names an object puts that object, under its own name, into the input's directory."""
     uri = cloud.put("models/x/model.tar.gz", "model")
