@@ -58,10 +58,10 @@ faults: $(STAMP) ## Make everything go wrong that may, and print what came of it
 lint: $(STAMP) ## Check style, types, template, state machine and workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/cfn-lint template.yaml
-	@$(BIN)/sam validate --lint
-	@$(BIN)/zizmor --offline --quiet --strict-collection .github/workflows
+	@$(BIN)/mypy & types=$$!; \
+	 $(BIN)/cfn-lint template.yaml && $(BIN)/sam validate --lint && \
+	 $(BIN)/zizmor --offline --quiet --strict-collection .github/workflows; \
+	 others=$$?; wait $$types && exit $$others
 
 format: $(STAMP) ## Format the code
 	@$(BIN)/ruff check --fix --quiet . || true
