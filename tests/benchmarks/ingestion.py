@@ -30,13 +30,14 @@ def main() -> None:
     parser = programs.parser(__doc__, rounds=5)
     parser.add_argument("--gigabytes", type=float, default=1.0, help="size of the file, of 10^9 bytes")
     parser.add_argument("--rows", type=int, help="its rows, instead of its size")
+    parser.add_argument("--alone", action="store_true", help="no peers, which need more memory than the file is large")
     options = parser.parse_args()
     megabytes = None if options.rows else (0.03 if options.quick else options.gigabytes) * 1000
     rounds = 1 if options.quick else options.rounds
     with programs.interruptible(), tempfile.TemporaryDirectory(prefix="treering-benchmark-") as folder:
         table = Path(folder) / CASE.source.labelled_file
         rows = houses_at_size.write(table, options.rows, megabytes)
-        measured = _programs(table, zipped(table))
+        measured = _programs(table, zipped(table), alone=options.alone)
         programs.alternate(measured, rounds)
         size = table.stat().st_size
     split, *_, whole = measured
@@ -53,7 +54,7 @@ def main() -> None:
     print(f"It ran in {MEMORY:,} MB of address space; peak memory {whole.medians['megabytes']:.0f} MB.")
 
 
-def _programs(table: Path, archive: Path) -> list[Program]:
+def _programs(table: Path, archive: Path, *, alone: bool) -> list[Program]:
     def ours(what: str, source: Path) -> list[str]:
         return [sys.executable, "-m", "tests.benchmarks.ingest_once", what, str(source)]
 
@@ -64,7 +65,7 @@ def _programs(table: Path, archive: Path) -> list[Program]:
     memory = MEMORY * 1024**2
     return [
         Program("Treering, split", lambda folder: [*ours("split", table), str(folder)], memory),
-        *(peer(tool, python_with("-".join(needs[0].split("==")), needs)) for tool, needs in PEERS.items()),
+        *(peer(tool, python_with("-".join(needs[0].split("==")), needs)) for tool, needs in PEERS.items() if not alone),
         Program("Treering, validate and split", lambda folder: [*ours("check", table), str(folder)], memory),
         Program("Treering, whole ingestion of the zip", lambda folder: [*ours("whole", archive), str(folder)], memory),
     ]
