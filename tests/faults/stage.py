@@ -194,10 +194,19 @@ class Stage:
         """Wait until an execution has entered a state."""
 
         def there() -> bool:
+            now = self.bench.describe(arn)
             events = self.bench.history(arn)
-            return any(event.get("stateEnteredEventDetails", {}).get("name") == state for event in events)
+            if any(event.get("stateEnteredEventDetails", {}).get("name") == state for event in events):
+                return True
+            self.require(*(() if now.status == "RUNNING" else (f"the execution ended {now}, before {state}",)))
+            return False
 
-        self.bench.until(there, _RUN_SECONDS, f"entering of {state}")
+        try:
+            self.bench.until(there, _RUN_SECONDS, f"entering of {state}")
+        except DifferenceError as difference:
+            last = [event["type"] for event in self.bench.history(arn)[-4:]]
+            jobs = self.bench.jobs_under_way()
+            raise DifferenceError(f"{difference}; the last events are {last}, jobs under way {jobs}") from difference
 
     def delete_endpoint(self) -> None:
         """As somebody who saves money does."""

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import WaiterError
 
 from tests.local_cloud.test_cli_run import ROOT, treering
-from tests.local_cloud.test_real_clients import session_of
+from tests.local_cloud.test_cli_up import session_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -1,6 +1,9 @@
-"""Clients that know nothing of this project, talking to a cloud that `treering up` started."""
+"""A cloud that `treering up` started and in which a week has run: the commands, and clients that know nothing of us."""
 
+import csv
+import io
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,17 +12,17 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local_cloud.test_cli_run import CASE, treering
+from tests.local_cloud.test_cli_run import CASE, QUICK, treering
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def cloud(tmp_path_factory: pytest.TempPathFactory, thin_source: Path) -> Iterator[dict[str, Any]]:
     """A cloud in which one weekly run ended, with a queue that hears what people are told."""
     state = tmp_path_factory.mktemp("clients")
     try:
-        up = treering("up", "--json", "--parameter", "LoadTestSeconds=0", state=state)
+        up = treering("up", "--json", "--source", str(thin_source), *QUICK, state=state)
         assert up.returncode == 0, up.stdout + up.stderr
         started: dict[str, Any] = json.loads(up.stdout)
         session = session_of(started)
@@ -72,6 +75,78 @@ def output(session: Session, name: str) -> str:
     """An output of the stack."""
     (stack,) = session.client("cloudformation").describe_stacks()["Stacks"]
     return next(o["OutputValue"] for o in stack["Outputs"] if o["OutputKey"] == name)
+
+
+def test_status_shows_endpoint_execution_and_next_wake_up(cloud: dict[str, Any]) -> None:
+    """The status is for people and, as JSON, for scripts."""
+    state = cloud["state"]
+
+    status = json.loads(treering("status", "--json", state=state).stdout)
+
+    assert status["up"] is True
+    assert status["endpoint"]["status"] == "InService"
+    assert [execution["status"] for execution in status["executions"]] == ["SUCCEEDED"]
+    assert status["rule"]["next"] > status["clock"]
+    assert status["endpoint"]["configuration"] in treering("status", state=state).stdout
+
+
+def unlabelled(cloud: dict[str, Any]) -> list[dict[str, str]]:
+    """The first rows of the test split, without target."""
+    said, state = cloud["up"], cloud["state"]
+    [split] = list(state.glob(f"cloud/s3/**/{said['stack']['outputs']['DataBucketName']}/datasets/*/*/test.csv"))
+    with split.open() as file:
+        rows = list(csv.DictReader(file))[:3]
+    return [{name: value for name, value in row.items() if name != CASE.target.column} for row in rows]
+
+
+def written(rows: list[dict[str, str]], file: Path) -> str:
+    """Write the rows as CSV; the file's name."""
+    with file.open("w") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return str(file)
+
+
+def test_predict_answers_each_row_with_its_key(cloud: dict[str, Any], tmp_path: Path) -> None:
+    """Rows come back in order with key and prediction."""
+    rows = unlabelled(cloud)
+
+    done = treering("predict", written(rows, tmp_path / "rows.csv"), state=cloud["state"])
+
+    assert done.returncode == 0, done.stderr
+    answered = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row[CASE.columns.key] for row in answered] == [row[CASE.columns.key] for row in rows]
+    assert all(float(row[CASE.target.column]) > 0 for row in answered)
+
+
+def test_predict_refuses_a_bad_value(cloud: dict[str, Any], tmp_path: Path) -> None:
+    """A value that is no number is refused by the endpoint: exit code 1, with its words."""
+    number = CASE.columns.integer[0]
+    rows = [row | {number: "many"} for row in unlabelled(cloud)]
+
+    done = treering("predict", written(rows, tmp_path / "rows.csv"), state=cloud["state"])
+
+    assert done.returncode == 1
+    assert "refused the rows" in done.stderr
+    assert number in done.stderr
+    assert "{" not in done.stderr
+
+
+def test_logs_are_found_by_state_and_by_function(cloud: dict[str, Any]) -> None:
+    """A state's job and a function have a log; an unknown name is answered with the known ones."""
+    state = cloud["state"]
+
+    job = treering("logs", "Train Random Forest", state=state)
+    function = treering("logs", "ingest", "--json", state=state)
+    unknown = treering("logs", "nobody", state=state)
+
+    assert job.returncode == 0
+    assert job.stdout
+    assert function.returncode == 0
+    assert json.loads(function.stdout.splitlines()[0])["of"] == "ingest"
+    assert unknown.returncode == 2
+    assert "Preprocess" in unknown.stderr
 
 
 def test_the_history_is_what_get_execution_history_gives(cloud: dict[str, Any]) -> None:
@@ -189,9 +264,30 @@ def test_a_bad_request_reaches_the_caller_with_its_reason(cloud: dict[str, Any])
     assert "error" in refused.value.response["OriginalMessage"]
 
 
-def test_people_are_told_of_a_failure_with_state_error_and_cause(cloud: dict[str, Any]) -> None:
+@pytest.fixture(scope="module")
+def failed(cloud: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """A week whose training SageMaker refuses."""
+    return treering("run", "--json", "--parameter", "TrainInstanceType=ml.nonsense", state=cloud["state"])
+
+
+def test_a_failed_state_is_explained(failed: subprocess.CompletedProcess[str]) -> None:
+    """A state that fails: exit code 1, its name, error and cause, and the report as far as the run came."""
+    report = json.loads(failed.stdout)
+
+    assert failed.returncode == 1
+    assert report["outcome"] == "failed"
+    assert report["failure"]["state"] == "Train Random Forest"
+    assert report["failure"]["error"].startswith("SageMaker.")
+    assert "ml.nonsense" in report["failure"]["cause"]
+    assert report["preprocess"]["kept"]
+    assert report["test_endpoint"] is None
+    assert "What to try" in failed.stderr
+
+
+def test_people_are_told_of_a_failure_with_state_error_and_cause(
+    cloud: dict[str, Any], failed: subprocess.CompletedProcess[str]
+) -> None:
     """A state that fails after its retries is named, once, and the execution ends with the same error and cause."""
-    run = treering("run", "--json", "--parameter", "TrainInstanceType=ml.nope.large", state=cloud["state"])
     states = session_of(cloud["up"]).client("stepfunctions")
     machine = output(session_of(cloud["up"]), "StateMachineArn")
     latest = states.list_executions(stateMachineArn=machine)["executions"][0]
@@ -200,9 +296,33 @@ def test_people_are_told_of_a_failure_with_state_error_and_cause(cloud: dict[str
     assert len(heard) == 1, heard
     told = heard[0]
 
-    assert run.returncode == 1
+    assert failed.returncode == 1
     assert (told["outcome"], told["state"]) == ("failed", "Train Random Forest")
     assert told["error"] == execution["error"] == "SageMaker.AmazonSageMakerException"
     assert told["cause"] == execution["cause"]
-    assert "ml.nope.large" in told["cause"]
+    assert "ml.nonsense" in told["cause"]
     assert told["execution"] == execution["executionArn"]
+
+
+def test_unchanged_data_need_not_be_trained_on_again(cloud: dict[str, Any]) -> None:
+    """Where the template says so, a week without new data starts no execution, which is no failure."""
+    state = cloud["state"]
+    before = json.loads(treering("status", "--json", state=state).stdout)["executions"]
+
+    done = treering("run", "--json", "--parameter", "RetrainOnUnchangedData=false", state=state)
+
+    after = json.loads(treering("status", "--json", state=state).stdout)["executions"]
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcome"] == "nothing to train on"
+    assert after == before
+
+
+def test_up_twice_keeps_the_cloud(cloud: dict[str, Any]) -> None:
+    """A second `up` updates the deployment in the cloud that is there."""
+    said, state = cloud["up"], cloud["state"]
+
+    again = treering("up", "--json", state=state)
+
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["endpoint"] == said["endpoint"]
+    assert "up already" in again.stderr
