@@ -22,6 +22,11 @@ gc.disable()  # until all tests are collected: what is imported stays
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: at the end, it would keep one process waiting and the others idle."""
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+
+
 def pytest_collection_finish() -> None:
     """From now on there is garbage."""
     gc.freeze()

@@ -17,7 +17,7 @@ DRILLS = ("stuck-model", "slow-model", "crashing-model", "bad-model")  # the lon
 # the alarm cannot see the slow model: what the drill expects must not come true then
 UNNOTICED = ("EndpointLatencyThresholdMilliseconds=60000", "TrafficWaitSeconds=60")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.timeout(900)]
 
 
 @dataclass(frozen=True)
