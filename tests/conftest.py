@@ -24,7 +24,7 @@ botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest: at the end, it would keep one process waiting and the others idle."""
-    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("longest", "slow")])
 
 
 def pytest_collection_finish() -> None:
