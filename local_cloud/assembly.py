@@ -126,10 +126,11 @@ class Assembly:
             os.kill(os.getpid(), signal.SIGTERM)
         else:
             self._services.warm_up()
-            gc.freeze()  # what is there now stays, and need not be looked at by every collection to come
-            gc.enable()
             self._targets.recover()
             self._invocations.recover()
+        finally:
+            gc.freeze()  # what is there now stays, and need not be looked at by every collection to come
+            gc.enable()
 
     def _make_cloudformation(self) -> object:
         with IMPORTING:
