@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.local_cloud.test_cli_run import treering
-from tests.local_cloud.up_cloud import UpCloud
+from tests.local_cloud.up_cloud import UpCloud, written
 from treering import use_case
 from treering.steps.assignment import variant_for
 
@@ -90,15 +90,6 @@ def up(tmp_path_factory: pytest.TempPathFactory, thin_source: Path) -> Iterator[
         yield found
     finally:
         treering("down", state=state)
-
-
-def written(rows: list[dict[str, str]], file: Path) -> str:
-    """Write the rows as CSV; the file's name."""
-    with file.open("w") as out:
-        writer = csv.DictWriter(out, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return str(file)
 
 
 def test_a_shadow_sees_what_the_champion_is_asked_and_the_report_compares_them(up: Up, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local_cloud.test_cli_run import CASE, QUICK, treering
+from tests.local_cloud.up_cloud import written
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -97,15 +98,6 @@ def unlabelled(cloud: dict[str, Any]) -> list[dict[str, str]]:
     with split.open() as file:
         rows = list(csv.DictReader(file))[:3]
     return [{name: value for name, value in row.items() if name != CASE.target.column} for row in rows]
-
-
-def written(rows: list[dict[str, str]], file: Path) -> str:
-    """Write the rows as CSV; the file's name."""
-    with file.open("w") as out:
-        writer = csv.DictWriter(out, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return str(file)
 
 
 def test_predict_answers_each_row_with_its_key(cloud: dict[str, Any], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A cloud of `treering up`, as scripts and strangers' clients see it."""
 
+import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,3 +33,12 @@ class UpCloud:
         done = treering(*arguments, "--json", state=self.state)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
+
+
+def written(rows: list[dict[str, str]], file: Path) -> str:
+    """Write the rows as CSV; the file's name."""
+    with file.open("w") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return str(file)

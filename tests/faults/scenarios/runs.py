@@ -110,14 +110,7 @@ def fail(group: str, *rows: Failed, prepare: Callable[[Stage], object] = lambda 
             arn = stage.bench.start_again(first, f"again-{number}") if first else stage.begin()
             first = first or arn
             with stage.about(row.name):
-                stage.run_fails(
-                    before,
-                    arn,
-                    row.told,
-                    row.error,
-                    *row.words,
-                    endpoint=row.endpoint,
-                )
+                stage.run_fails(before, arn, row.told, row.error, *row.words, endpoint=row.endpoint)
                 stage.require(*(f"{kind} was armed, but did not happen" for kind in stage.not_struck()))
         stage.bench.use_machine(whole=True)
         if rows[-1].endpoint == "new":
