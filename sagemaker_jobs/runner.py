@@ -5,6 +5,7 @@ Sources: SageMaker AI developer guide, "Run Training with your own container", "
 
 import contextlib
 import errno
+import gc
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from types import FrameType
 
 from treering.clock import SYSTEM_CLOCK, Clock
 from treering.errors import ConfigurationError, TreeringError
+from treering.leaving import leave
 
 LONGEST_MESSAGE = 1024  # bytes kept of /opt/ml/output/message and /opt/ml/output/failure
 log = logging.getLogger(__name__)
@@ -95,7 +97,9 @@ def main(work: Callable[[Job], str], job: Job | None = None) -> None:
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found credentials at every start
     signal.signal(signal.SIGTERM, _stop)
-    sys.exit(run(work, job or Job()))
+    gc.freeze()  # what was imported stays
+    gc.enable()
+    leave(run(work, job or Job()))
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,7 @@
 """The program `serve`: the model of /opt/ml/model over HTTP, on port 8080 or SAGEMAKER_BIND_TO_PORT."""
 
 import functools
+import gc
 import logging
 import signal
 import sys
@@ -19,6 +20,7 @@ def main(job: Job | None = None) -> None:
     job = job or Job()
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until somebody else waits for it
+    gc.enable()
     try:
         model = Artefact.load(job.model)
         port = int(job.environ.get("SAGEMAKER_BIND_TO_PORT") or 8080)

@@ -71,7 +71,7 @@ def test_a_job_has_its_executable_role_state_test_and_readme_row(job: str) -> No
     executable = ROOT / "sagemaker_jobs" / "bin" / job
 
     assert os.access(executable, os.X_OK)
-    assert f"sagemaker_jobs.{job}" in executable.read_text()
+    assert f"sagemaker_jobs {job} " in executable.read_text()
     assert f"`sagemaker_jobs/{job}`" in README
     assert list((ROOT / "tests" / "unit" / "sagemaker_jobs").glob(f"test_{job}*.py"))
     roles = {"serve": "EndpointRole", "tune": "TrainJobRole"}  # tune reads and writes what train does

@@ -114,8 +114,44 @@ def test_each_program_starts_its_module(name):
     program = ROOT / "sagemaker_jobs/bin" / name
 
     assert os.access(program, os.X_OK)
-    assert program.read_text() == f'#!/bin/sh\nexec python3 -m sagemaker_jobs.{name} "$@"\n'
+    assert program.read_text() == f'#!/bin/sh\nexec python3 -m sagemaker_jobs {name} "$@"\n'
     assert (ROOT / "sagemaker_jobs" / name / "__main__.py").is_file()
+
+
+def test_a_job_ends_with_its_work(tmp_path):
+    """What was printed is there, and no thread that still waits for something holds the job up."""
+    code = (
+        "import pathlib, sys, threading, time; from sagemaker_jobs import runner; "
+        "job = runner.Job(pathlib.Path(sys.argv[1])); "
+        "threading.Thread(target=time.sleep, args=(600,)).start(); "
+        "runner.main(lambda job: print('printed', end='') or 'Done.', job)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(done.stdout.replace("printed", "printed\n").split()) == ["Done.", "printed"]
+    assert (tmp_path / "output/message").read_text() == "Done."
+
+
+def test_a_program_collects_garbage_once_it_works(tmp_path):
+    """Not while it imports; from then on, it does: a week's data may be large."""
+    code = (
+        "import gc, sys; from sagemaker_jobs import runner; "
+        "runner.main = lambda work: print(gc.isenabled()); sys.argv = ['-', 'train']; "
+        "import runpy; runpy.run_module('sagemaker_jobs', run_name='__main__')"
+    )
+    begun = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    code = (
+        "import gc, pathlib, sys; gc.disable(); from sagemaker_jobs import runner; "
+        "runner.main(lambda job: str(gc.isenabled()), runner.Job(pathlib.Path(sys.argv[1])))"
+    )
+    works = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert (begun.stdout, works.stdout) == ("False\n", "True\n")
 
 
 def test_sigterm_ends_a_job_with_its_reason(tmp_path):
