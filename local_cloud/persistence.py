@@ -69,6 +69,7 @@ class Persistence:
         self._written: dict[str, bytes] = {}
         self._saving, self._setting_aside = threading.Lock(), threading.Lock()
         self._beginning = 0  # requests under way that begin a stack's operation; only the event loop counts
+        self._stacks_changed = True  # or may have; nothing but requests to CloudFormation changes them
         self._changed = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="persistence", daemon=True)
@@ -126,6 +127,7 @@ class Persistence:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._changed.set()
+                self._stacks_changed |= call.service == "cloudformation"
                 if message["status"] < 400 and (states := call.changes()):
                     await asyncio.to_thread(self.save, states)
                 if call.service == "cloudformation" and not begins and self._aside.exists():
@@ -143,8 +145,13 @@ class Persistence:
         with self._saving:
             states = {**self._app._build_persistence_save_dict(), "sts": _sessions}
             for name in names:
-                if name in states and not (name == "cloudformation" and self._stack_in_progress()):
-                    found = self._save_one(name, states[name]) or found
+                if name == "cloudformation":
+                    if self._stack_in_progress() or not self._stacks_changed:
+                        continue
+                    self._stacks_changed = False
+                if name in states and self._save_one(name, states[name]):
+                    found = True
+                    self._stacks_changed |= name == "cloudformation"  # an operation may be at its last strokes
         return found
 
     def _save_one(self, name: str, get_state: Any) -> bool:

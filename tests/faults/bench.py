@@ -160,8 +160,12 @@ class Bench(Cloud):
 
     def ended(self, arn: str, seconds: float = 90) -> Execution:
         """An execution once it has ended."""
-        self.until(lambda: self.describe(arn).status != "RUNNING", seconds, f"end of execution {arn[-40:]}")
-        return self.describe(arn)
+        return self.until(
+            lambda: told if (told := self.describe(arn)).status != "RUNNING" else None,
+            seconds,
+            f"end of execution {arn[-40:]}",
+            at_once=False,
+        )
 
     def start_again(self, arn: str, suffix: str = "again") -> str:
         """Start another execution with an execution's input, as docs/operations.md says; its ARN."""

@@ -21,6 +21,7 @@ from tests.local_cloud.cloud_process import RunningCloud, start_cloud
 FIRST_SUNDAY = datetime(2026, 1, 4, 12, tzinfo=UTC)
 RETRY_SECONDS = 0.05  # what a minute of Lambda's queue lasts here
 _POLL_SECONDS = 0.1
+_LONGEST_POLL_SECONDS = 0.4
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to this machine
 _SESSION = boto3.Session()
 _MAKING = threading.Lock()  # a session is not safe to create clients from several threads
@@ -84,13 +85,18 @@ class Cloud:
             raise DifferenceError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')}") from error
 
     @staticmethod
-    def until(look: Callable[[], T], seconds: float, what: str) -> T:
-        """The first true value of `look`. Raises DifferenceError when the time is up."""
-        deadline = time.monotonic() + seconds
+    def until(look: Callable[[], T], seconds: float, what: str, *, at_once: bool = True) -> T:
+        """The first true value of `look`. Raises DifferenceError when the time is up.
+
+        What need not be seen `at_once` is looked at less and less often: every look takes the cloud's time, too.
+        """
+        deadline, pause = time.monotonic() + seconds, _POLL_SECONDS
         while True:
             value = look()
             if value:
                 return value
             if time.monotonic() > deadline:
                 raise DifferenceError(f"after {seconds:.0f} s still no {what}")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
+            if not at_once:
+                pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
