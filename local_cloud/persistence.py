@@ -17,11 +17,12 @@ import json
 import logging
 import re
 import shutil
+import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 from local_cloud import durable_files
@@ -50,6 +51,9 @@ _STATES_OF = {
 }
 #: What is saved: the above, and what follows later.
 SAVED = ("cloudwatch", "cloudwatch_logs", *dict.fromkeys(name for names in _STATES_OF.values() for name in names))
+#: Those that grow; their functions give deep copies of what they keep, and do nothing else.
+LARGE = ("cloudformation", "cloudwatch", "cloudwatch_logs")
+_NO_COPY = SimpleNamespace(deepcopy=lambda kept: kept)
 _READ_ONLY = re.compile(r"(Batch)?(Get|Describe|List|Head|Receive|Invoke|Simulate|Lookup|Query|Validate)")
 _STACK_OPERATIONS = frozenset(
     {"CreateStack", "UpdateStack", "DeleteStack", "ExecuteChangeSet", "ContinueUpdateRollback", "RollbackStack"}
@@ -144,6 +148,7 @@ class Persistence:
         found = False
         with self._saving:
             states = {**self._app._build_persistence_save_dict(), "sts": _sessions}
+            states |= {name: without_copies(states[name]) for name in LARGE if name in states}
             for name in names:
                 if name == "cloudformation":
                     if self._stack_in_progress() or not self._stacks_changed:
@@ -236,6 +241,15 @@ class Persistence:
             shutil.rmtree(gone, ignore_errors=True)
             self._aside.rename(gone)
             shutil.rmtree(gone, ignore_errors=True)
+
+
+def without_copies(get_state: Callable[[], Any]) -> Callable[[], Any]:
+    """The emulator's function that gives a service's state, but what is kept itself, not a deep copy.
+
+    What is put into words at once, and never changed, needs none. Copying took longer than all else of saving.
+    """
+    known = vars(sys.modules[get_state.__module__])
+    return FunctionType(get_state.__code__, known | {"copy": _NO_COPY})
 
 
 def _sessions() -> dict[str, Any]:

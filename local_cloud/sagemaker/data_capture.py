@@ -141,8 +141,8 @@ class DataCapture:
             parts = (prefix.strip("/"), self._endpoint_name, server.name, hour, name)
             content = "".join(f"{record.line}\n" for record in records)
             try:
-                s3: Any = client("s3", self._cloud.endpoint_url(), self._cloud.region, server.credentials)
-                s3.put_object(Bucket=bucket, Key="/".join(part for part in parts if part), Body=content.encode())
+                with client("s3", self._cloud.endpoint_url(), self._cloud.region, server.credentials) as s3:
+                    s3.put_object(Bucket=bucket, Key="/".join(part for part in parts if part), Body=content.encode())
             except (ClientError, BotoCoreError, RoleNotAssumableError) as error:
                 _LOGGER.warning(
                     "%d captured requests of %s of endpoint %s are lost, since the model's role cannot write to %s: %s",

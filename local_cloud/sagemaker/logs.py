@@ -32,7 +32,7 @@ class LogShipper:
         self._offset = 0
         self._rest = b""
         self._broken = False
-        self._logs: Any = None
+        self._created = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"log {stream}", daemon=True)
 
@@ -82,13 +82,14 @@ class LogShipper:
         return [line.decode(errors="replace").rstrip("\r")[:_MAX_EVENT_CHARACTERS] or " " for line in lines]
 
     def _put(self, lines: list[str]) -> None:
-        if self._logs is None:
-            self._logs = client("logs", self._cloud.endpoint_url(), self._cloud.region, self._credentials)
-            self._create(self._logs.create_log_group, logGroupName=self._group)
-            self._create(self._logs.create_log_stream, logGroupName=self._group, logStreamName=self._stream)
-        now = int(self._cloud.now().timestamp() * 1000)
-        events = [{"timestamp": now, "message": line} for line in lines]
-        self._logs.put_log_events(logGroupName=self._group, logStreamName=self._stream, logEvents=events)
+        with client("logs", self._cloud.endpoint_url(), self._cloud.region, self._credentials) as logs:
+            if not self._created:
+                self._create(logs.create_log_group, logGroupName=self._group)
+                self._create(logs.create_log_stream, logGroupName=self._group, logStreamName=self._stream)
+                self._created = True
+            now = int(self._cloud.now().timestamp() * 1000)
+            events = [{"timestamp": now, "message": line} for line in lines]
+            logs.put_log_events(logGroupName=self._group, logStreamName=self._stream, logEvents=events)
 
     @staticmethod
     def _create(call: Any, **arguments: str) -> None:

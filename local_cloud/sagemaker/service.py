@@ -17,7 +17,7 @@ from local_cloud.sagemaker.names import ENDPOINT, ENDPOINT_CONFIG, KINDS, MODEL,
 from local_cloud.sagemaker.operations import Operations
 from local_cloud.sagemaker.processing import ProcessingJob
 from local_cloud.sagemaker.runtime import Response, invoke
-from local_cloud.sagemaker.storage import client
+from local_cloud.sagemaker.storage import shared_client
 from local_cloud.sagemaker.store import Store, describe
 from local_cloud.sagemaker.supported import refuse_unsupported
 from local_cloud.sagemaker.training import TrainingJob
@@ -25,7 +25,6 @@ from local_cloud.sagemaker.validation import validate
 
 _LOGGER = logging.getLogger(__name__)
 _CONTENT_TYPE = "application/x-amz-json-1.1"
-_NOBODY = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"}  # for clients that are never used
 _CONTROL_THREADS, _INVOCATION_THREADS = 16, 64
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -49,7 +48,7 @@ class SageMakerService:
         """Loads the service models now (0.5 s), so that the first job does not wait for them."""
         service_model()
         for service in ("s3", "logs"):
-            client(service, self._cloud.endpoint_url(), self._cloud.region, _NOBODY)
+            shared_client(service, self._cloud.endpoint_url(), self._cloud.region)
 
     def _all_operations(self, perform: Operations) -> dict[str, Operation]:
         operations: dict[str, Operation] = {

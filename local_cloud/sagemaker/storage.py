@@ -1,10 +1,13 @@
 """Moves files between S3 and a container's directories, with the credentials of the container's role."""
 
+import functools
 import shutil
 import tarfile
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlparse
 
@@ -12,30 +15,55 @@ import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.client import BaseClient
 from botocore.config import Config
+from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud import aws_models
 from local_cloud.sagemaker.errors import JobFailedError
 
 _ONE_THREAD = TransferConfig(use_threads=False)  # files are small and the store is on this machine
-_CONFIG = Config(connect_timeout=5, read_timeout=60, retries={"max_attempts": 3}, s3={"addressing_style": "path"})
-_session = boto3.session.Session(botocore_session=aws_models.session())
-_session_lock = threading.Lock()
+_CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=60,
+    retries={"max_attempts": 3},
+    s3={"addressing_style": "path"},
+    max_pool_connections=50,
+)
+_making = threading.Lock()  # a session is not safe to create clients from several threads
+_thread = threading.local()  # its `credentials` are of the role that it acts as
 
 
-def client(service: str, endpoint_url: str, region: str, credentials: Mapping[str, str]) -> BaseClient:
-    """A client of a service of the local cloud, acting as a role. One session serves all: it keeps loaded models."""
-    with _session_lock:  # a session is not safe to create clients from several threads
-        made: BaseClient = _session.client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=endpoint_url,
-            region_name=region,
-            aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=credentials.get("AWS_SESSION_TOKEN"),
-            config=_CONFIG,
+class _RoleOfThread(Credentials):
+    def __init__(self) -> None:
+        super().__init__("of", "the thread")
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        frozen: ReadOnlyCredentials = _thread.credentials
+        return frozen
+
+
+@functools.lru_cache(maxsize=16)
+def shared_client(service: str, endpoint_url: str, region: str) -> BaseClient:
+    """A client of a service of the local cloud for all roles: to make one takes longer than most of what one does."""
+    made = aws_models.session()
+    made.register_component("credential_provider", SimpleNamespace(load_credentials=_RoleOfThread))
+    with _making:
+        return boto3.session.Session(botocore_session=made).client(  # type: ignore[call-overload,no-any-return]
+            service, endpoint_url=endpoint_url, region_name=region, config=_CONFIG
         )
-        return made
+
+
+@contextmanager
+def client(service: str, endpoint_url: str, region: str, credentials: Mapping[str, str]) -> Iterator[Any]:
+    """A client of a service of the local cloud, with which this thread acts as a role, within the block."""
+    before = getattr(_thread, "credentials", None)
+    _thread.credentials = ReadOnlyCredentials(
+        credentials["AWS_ACCESS_KEY_ID"], credentials["AWS_SECRET_ACCESS_KEY"], credentials.get("AWS_SESSION_TOKEN")
+    )
+    try:
+        yield shared_client(service, endpoint_url, region)
+    finally:
+        _thread.credentials = before
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -48,14 +76,15 @@ class RoleStorage:
     """S3 as one role sees it. Raises JobFailedError (`ClientError: …`, as FailureReason begins for users' mistakes)."""
 
     def __init__(self, endpoint_url: str, region: str, credentials: Mapping[str, str], role_arn: str) -> None:
-        self._s3: Any = client("s3", endpoint_url, region, credentials)
+        self._s3 = functools.partial(client, "s3", endpoint_url, region, credentials)
         self._region, self._role_arn = region, role_arn
 
     def objects(self, uri: str) -> list[str]:
         """Keys under a prefix, without the empty ones that stand for folders."""
         bucket, prefix = split_uri(uri)
         try:
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            with self._s3() as s3:
+                pages = list(s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix))
             return [item["Key"] for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/")]
         except (ClientError, BotoCoreError) as error:
             raise JobFailedError(
@@ -90,7 +119,8 @@ class RoleStorage:
         """Downloads one object."""
         bucket, key = split_uri(uri)
         try:
-            body = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
+            with self._s3() as s3:
+                body = s3.get_object(Bucket=bucket, Key=key)["Body"]
             with target.open("wb") as file:
                 for chunk in body.iter_chunks(1 << 20):
                     file.write(chunk)
@@ -103,7 +133,8 @@ class RoleStorage:
         """Whether an object exists; raises ClientError of botocore when the role may not know."""
         bucket, key = split_uri(uri)
         try:
-            self._s3.head_object(Bucket=bucket, Key=key)
+            with self._s3() as s3:
+                s3.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 return False
@@ -114,7 +145,8 @@ class RoleStorage:
         """Uploads one file."""
         bucket, key = split_uri(uri)
         try:
-            self._s3.upload_file(str(source), bucket, key, Config=_ONE_THREAD)
+            with self._s3() as s3:
+                s3.upload_file(str(source), bucket, key, Config=_ONE_THREAD)
         except Exception as error:  # boto3 raises its own, botocore's and OSError here
             raise JobFailedError(f"ClientError: Failed to upload {source.name} to {uri}: {error}") from error
 

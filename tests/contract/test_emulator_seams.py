@@ -1,10 +1,14 @@
 """The emulator underneath has what the local cloud hooks into, and each such place is in the list of seams."""
 
+import ast
+import importlib
+import inspect
+import textwrap
 from pathlib import Path
 
 import pytest
 
-from local_cloud import seams
+from local_cloud import persistence, seams
 from local_cloud.lambda_runtime import seam as lambda_seam
 from tests.contract.emulator_uses import uses
 
@@ -45,6 +49,33 @@ def test_a_use_is_found_however_it_is_written(tmp_path: Path) -> None:
         ("ministack.services.cloudformation.stacks", "_add_event"),
         ("ministack.app", "_get_module"),
     }
+
+
+@pytest.mark.parametrize("name", persistence.LARGE)
+def test_a_large_state_is_given_as_copies_and_nothing_else(name: str) -> None:
+    """Only such a function may be asked for what is kept itself: one that changed its copy would change the state."""
+    get_state = importlib.import_module(f"ministack.services.{name}").get_state
+    [function] = ast.parse(textwrap.dedent(inspect.getsource(get_state))).body
+    assert isinstance(function, ast.FunctionDef)
+    called = {ast.unparse(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)}
+
+    assert [type(line) for line in function.body] == [ast.Return]
+    assert {"copy.deepcopy"} <= called <= {"copy.deepcopy", "store"}
+
+
+def test_what_is_kept_is_given_without_a_copy() -> None:
+    """The same as from the emulator's own function, down to the objects that it keeps."""
+    from ministack.services import cloudwatch
+
+    cloudwatch._dashboards["one"] = {"body": ["of", "many"]}
+    try:
+        given = persistence.without_copies(cloudwatch.get_state)()
+
+        assert given["dashboards"] is cloudwatch._dashboards
+        assert cloudwatch.get_state()["dashboards"] is not cloudwatch._dashboards
+        assert given.keys() == cloudwatch.get_state().keys()
+    finally:
+        del cloudwatch._dashboards["one"]
 
 
 def test_a_missing_symbol_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
