@@ -47,7 +47,11 @@ def write_settings(folder: Path) -> Settings:
     volumes = pip_settings.volumes(folder / "pip.conf")
     builds.write_text(_containers_conf(folder, running, http_proxy=True, volumes=volumes))
     common = {"CONTAINERS_STORAGE_CONF": str(storage)}
-    return Settings(common | {"CONTAINERS_CONF": str(runs)}, common | {"CONTAINERS_CONF": str(builds)})
+    # in Docker's format, as `sam build` asks for: the same layers then serve both
+    return Settings(
+        common | {"CONTAINERS_CONF": str(runs)},
+        common | {"CONTAINERS_CONF": str(builds), "BUILDAH_FORMAT": "docker"},
+    )
 
 
 def remove(program: str, folder: Path) -> None:
