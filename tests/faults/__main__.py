@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown")
     parser.add_argument("--document", action="store_true", help="write the table into docs/faults.md")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="scenarios at the same time (default 2)")
+    parser.add_argument("--workers", type=int, default=3, metavar="N", help="scenarios at the same time (default 3)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the clouds' state and logs there")
     return parser
 
