@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
+import os
 import sys
 from pathlib import Path
 
@@ -11,7 +13,6 @@ from local_cloud.clock import from_iso
 from local_cloud.durable_files import DamagedStateError
 from local_cloud.server import ServerOptions, run
 from local_cloud.state_directory import StateDirectoryInUseError
-from treering.leaving import leave
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,4 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    leave(main())  # whatever thread still waits for something, the cloud has ended
+    code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # whatever thread still waits for something, the cloud has ended
