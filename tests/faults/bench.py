@@ -22,6 +22,7 @@ from tests.faults.traffic import Traffic
 ROOT = Path(__file__).resolve().parents[2]
 STACK = "treering"
 DEPLOY_SECONDS = 30  # the least that the template takes
+RUN_SECONDS = 120.0  # until an execution has ended, at the latest
 _LAST_EXECUTIONS = 20  # more than one scenario leads to
 
 
@@ -158,7 +159,7 @@ class Bench(Cloud):
         told = self.client("stepfunctions").describe_execution(executionArn=arn)
         return Execution(arn, told["name"], told["status"], told.get("error", ""), told.get("cause", ""))
 
-    def ended(self, arn: str, seconds: float = 90) -> Execution:
+    def ended(self, arn: str, seconds: float = RUN_SECONDS) -> Execution:
         """An execution once it has ended."""
         return self.until(
             lambda: told if (told := self.describe(arn)).status != "RUNNING" else None,

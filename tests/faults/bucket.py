@@ -48,11 +48,6 @@ class Bucket:
         """Dataset versions that exist: those with a manifest."""
         return frozenset(match[1] for key in self._list() if (match := _MANIFEST.fullmatch(key)))
 
-    def any_manifest(self) -> DatasetManifest:
-        """The manifest of one of the dataset versions."""
-        key = next(key for key in self._list() if _MANIFEST.fullmatch(key))
-        return DatasetManifest.model_validate_json(self._read(key))
-
     def read(self, uri: str) -> bytes:
         """Content of an object of this bucket."""
         return self._read(parse_uri(uri)[1])

@@ -8,6 +8,7 @@ from tests.faults.scenario import Scenario
 from tests.faults.scenarios.runs import (
     DEPLOY,
     DEPLOY_STAGING,
+    ENDPOINT,
     EVALUATE,
     FOR_EVER,
     JOBS,
@@ -254,9 +255,6 @@ SCENARIOS = (
             ["exit code 137", "deploy-endpoint"],
             endpoint="new",
         ),
-    ),
-    *fail(
-        _GROUP,
         Failed(
             "test-killed-twice",
             "kill -9 of the job and of its second try",
@@ -266,6 +264,17 @@ SCENARIOS = (
             _FAILED,
             ["exit code 137", "test-endpoint"],
             endpoint="new",
+        ),
+        Failed(
+            "endpoint-answers-wrong",
+            "the endpoint answers what the model does not say",
+            TEST,
+            "fails and says how the endpoint answers",
+            [{"kind": "answer", "name": ENDPOINT, "body": "123456\n", "content_type": "text/csv", "times": None}],
+            _FAILED,
+            ["answered 1 predictions for"],
+            endpoint="new",
+            quiet=True,  # everybody would be answered the same, and rightly complain
         ),
     ),
     Scenario(

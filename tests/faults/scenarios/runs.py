@@ -5,6 +5,7 @@ the suite would take an hour.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +49,8 @@ class Survived:
 class Failed:
     """A fault that an execution does not survive: it ends with this error and a cause with these words.
 
-    `told` is the state that people are told of, where it is not `where`; `endpoint` is "new" where the new model is in
-    service. `change` alters the state machine for this execution.
+    `endpoint` is "new" where the new model is in service. `change` alters the state machine for this execution; where
+    it is `quiet`, nobody else asks the endpoint meanwhile.
     """
 
     name: str
@@ -61,11 +62,12 @@ class Failed:
     words: Sequence[str] = ()
     endpoint: str = "kept"
     change: Change | None = None
+    quiet: bool = False
 
     @property
-    def told(self) -> str:
-        """The weekly training knows its rollout as one state."""
-        return "Roll Out" if self.where in _ROLLOUT else self.where
+    def in_rollout(self) -> bool:
+        """Whether the model was already found good when this happens: its rollout can be started again alone."""
+        return self.where in _ROLLOUT
 
 
 def api_error(service: str, action: str, code: str, status: int, times: int = 1, match: str = "") -> Fault:
@@ -96,25 +98,33 @@ def survive(group: str, *rows: Survived) -> tuple[Scenario, ...]:
 def fail(group: str, *rows: Failed, prepare: Callable[[Stage], object] = lambda _stage: None) -> tuple[Scenario, ...]:
     """Executions on the same input, each of which fails for another reason, and one that then succeeds.
 
-    Where the last of them has put the new model into service, training it again would find it no better than itself:
-    then its rollout is started again.
+    A rollout that follows a failed one is started again alone. Where the last of them has put the new model into
+    service, training it again would find it no better than itself: then, too, its rollout is started again.
     """
 
     def play(stage: Stage) -> None:
+        bench = stage.bench
         before = stage.clear(whole=True)
         prepare(stage)
-        first = arn = ""
+        first = ""
         for number, row in enumerate(rows):
-            stage.bench.use_machine(whole=True, change=row.change)
-            stage.bench.arm(*row.faults)
-            arn = stage.bench.start_again(first, f"again-{number}") if first else stage.begin()
-            first = first or arn
-            with stage.about(row.name):
-                stage.run_fails(before, arn, row.told, row.error, *row.words, endpoint=row.endpoint)
+            alone = number > 0 and row.in_rollout and rows[number - 1].in_rollout
+            told = "Roll Out" if row.in_rollout and not alone else row.where  # the weekly training's state
+            bench.use_machine(whole=True, change=row.change)
+            with stage.about(row.name), bench.traffic.paused() if row.quiet else nullcontext():
+                bench.arm(*row.faults)
+                if alone:
+                    arn = bench.start_rollout_again(first)
+                else:
+                    arn = bench.start_again(first, f"again-{number}") if first else stage.begin()
+                first = first or arn
+                bench.ended(arn)
                 stage.require(*(f"{kind} was armed, but did not happen" for kind in stage.not_struck()))
-        stage.bench.use_machine(whole=True)
+            with stage.about(row.name):
+                stage.run_fails(before, arn, told, row.error, *row.words, endpoint=row.endpoint)
+        bench.use_machine(whole=True)
         if rows[-1].endpoint == "new":
-            stage.rolls_out_again(before, arn, failed=len(rows))
+            stage.rolls_out_again(before, first, failed=len(rows))
         else:
             stage.runs_again(before, first, failed=len(rows))
 
