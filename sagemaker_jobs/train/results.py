@@ -55,7 +55,9 @@ def write_results(
         regressor=regressor,
     )
     job.training_data.mkdir(parents=True, exist_ok=True)
-    (job.training_data / METRICS).write_text(result.to_json(), "utf-8")
+    unfinished = job.training_data / "unfinished"  # SageMaker keeps what a job has written that is killed
+    unfinished.write_text(result.to_json(), "utf-8")
+    unfinished.replace(job.training_data / METRICS)
     return result
 
 

@@ -213,6 +213,11 @@ class Stage:
             jobs = self.bench.jobs_under_way()
             raise DifferenceError(f"{difference}; the last events are {last}, jobs under way {jobs}") from difference
 
+    def has_left(self, arn: str, state: str) -> bool:
+        """Whether an execution has left a state."""
+        events = self.bench.history(arn)
+        return any(event.get("stateExitedEventDetails", {}).get("name") == state for event in events)
+
     def delete_endpoint(self) -> None:
         """As somebody who saves money does."""
         self.bench.client("sagemaker").delete_endpoint(EndpointName=self.bench.outputs["EndpointName"])

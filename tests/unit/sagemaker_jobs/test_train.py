@@ -38,6 +38,26 @@ def test_metrics_carry_run_version_and_errors(run):
     assert result.hyperparameters["n_estimators"] == 20
 
 
+def test_metrics_are_there_as_a_whole_or_not_at_all(make_run, monkeypatch):
+    """SageMaker keeps what a job has written that is killed: half a metrics.json must not be among it."""
+    job = make_run().train_job
+    metrics = job.training_data / "metrics.json"
+    metrics.unlink()
+    write = Path.write_text
+
+    def killed(path, text, *arguments):
+        ends = path.parent == metrics.parent
+        write(path, text[: len(text) // 2] if ends else text, *arguments)
+        if ends:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        work(job)
+
+    assert not metrics.exists()
+
+
 def test_same_data_same_seed_same_model(run, make_run):
     """Training again gives a model whose predictions, and whose file, are the same to the byte."""
     again = make_run()
