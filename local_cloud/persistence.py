@@ -131,7 +131,8 @@ class Persistence:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._changed.set()
-                self._stacks_changed |= call.service == "cloudformation"
+                if call.service == "cloudformation":
+                    self._stacks_changed = True
                 if message["status"] < 400 and (states := call.changes()):
                     await asyncio.to_thread(self.save, states)
                 if call.service == "cloudformation" and not begins and self._aside.exists():
@@ -156,7 +157,8 @@ class Persistence:
                     self._stacks_changed = False
                 if name in states and self._save_one(name, states[name]):
                     found = True
-                    self._stacks_changed |= name == "cloudformation"  # an operation may be at its last strokes
+                    if name == "cloudformation":
+                        self._stacks_changed = True  # an operation may be at its last strokes
         return found
 
     def _save_one(self, name: str, get_state: Any) -> bool:
