@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from local_cloud.containers import pip_settings
 
 _RUN = Path("/run")  # Podman's own files of the running machine; gone after a restart, which it needs to notice
 _STORAGE = "storage"
+_END_SECONDS = 10.0  # for what still sees to the end of a container
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,26 @@ def remove(program: str, folder: Path) -> None:
         )  # fmt: skip
     for point in _mount_points(folder, running):
         subprocess.run(["umount", "--lazy", point], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    _wait_for_users(folder)
     shutil.rmtree(running, ignore_errors=True)
     shutil.rmtree(folder)
+
+
+def _wait_for_users(folder: Path) -> None:
+    """Wait for programs that were given the storage: one that sees to the end of a container makes its folders anew."""
+    deadline = time.monotonic() + _END_SECONDS
+    while _has_users(os.fsencode(f"{folder}/")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _has_users(folder: bytes) -> bool:
+    for process in Path("/proc").glob("[0-9]*"):
+        if process.name == str(os.getpid()):
+            continue
+        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+            if any(folder in (process / name).read_bytes() for name in ("cmdline", "environ")):
+                return True
+    return False
 
 
 def _running(folder: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local_cloud.containers import pip_settings
+from local_cloud.containers import pip_settings, podman
 from local_cloud.containers.bases import BaseImages
 from local_cloud.containers.engine import Engine, EngineMissingError, find_engine
 from local_cloud.containers.images import ContainerImages
@@ -35,6 +35,20 @@ def test_docker_is_used_where_its_daemon_answers(tmp_path: Path, monkeypatch: py
 
     assert (engine.program, engine.name, engine.version, engine.owned) == (str(docker), "docker", "28.2.2", False)
     assert not (tmp_path / "storage").exists()
+
+
+def test_storage_is_removed_when_nothing_uses_it_any_more(tmp_path: Path) -> None:
+    """A program that sees to the end of a container makes Podman's folders anew; the removal waits for its end."""
+    folder = tmp_path / "containers"
+    podman.write_settings(folder)
+    late = "import os, time; time.sleep(1); os.makedirs(os.path.dirname(os.environ['CONTAINERS_CONF']) + '/networks')"
+    variables = {**os.environ, "CONTAINERS_CONF": f"{folder}/run.conf"}
+    cleaning = subprocess.Popen([sys.executable, "-c", late], env=variables)
+    podman.remove(str(program(tmp_path, "podman", "")), folder)
+    cleaning.wait(20)
+
+    assert cleaning.returncode == 0
+    assert not folder.exists()
 
 
 def test_without_an_engine_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
