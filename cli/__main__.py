@@ -9,6 +9,6 @@ if not __package__:  # started as a folder: Python put the folder itself on the 
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from cli.main import main  # noqa: E402  # after the line above
-from treering.leaving import leave  # noqa: E402
+from treering.leaving import leave  # noqa: E402  # likewise
 
 leave(main())

@@ -47,10 +47,10 @@ def shared_client(service: str, endpoint_url: str, region: str) -> BaseClient:
     """A client of a service of the local cloud for all roles: to make one takes longer than most of what one does."""
     made = aws_models.session()
     made.register_component("credential_provider", SimpleNamespace(load_credentials=_RoleOfThread))
+    session: Any = boto3.session.Session(botocore_session=made)  # Any: its types know services by literal names only
     with _making:
-        return boto3.session.Session(botocore_session=made).client(  # type: ignore[call-overload,no-any-return]
-            service, endpoint_url=endpoint_url, region_name=region, config=_CONFIG
-        )
+        shared: BaseClient = session.client(service, endpoint_url=endpoint_url, region_name=region, config=_CONFIG)
+        return shared
 
 
 @contextmanager

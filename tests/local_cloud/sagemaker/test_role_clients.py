@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 from local_cloud.sagemaker.storage import client
@@ -14,9 +15,9 @@ def credentials(name: str) -> dict[str, str]:
     return {"AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": f"token of {name}"}
 
 
-def signer(s3: object) -> tuple[str, str]:
+def signer(s3: Any) -> tuple[str, str]:
     """Access key and session token that a request is signed with."""
-    url = s3.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"})  # type: ignore[attr-defined]
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"})
     query = parse_qs(urlparse(url).query)
     return query["X-Amz-Credential"][0].partition("/")[0], query["X-Amz-Security-Token"][0]
 
