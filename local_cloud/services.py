@@ -198,8 +198,7 @@ class Services:
                 longest_retry_wait=_LONGEST_RETRY_WAIT * self._retry_seconds,
             )
         )
-        service.prepare()
-        service.resume()
+        service.start()
         return service
 
     def _put_execution_event(

@@ -12,6 +12,7 @@ from typing import Any
 from local_cloud.step_functions.api import Api
 from local_cloud.step_functions.dependencies import Dependencies
 from local_cloud.step_functions.engine import loading, runtime
+from local_cloud.step_functions.engine.clients import RoleClients
 from local_cloud.step_functions.executions import Executions
 from local_cloud.step_functions.journal import Journal
 from local_cloud.step_functions.machines import StateMachines
@@ -29,21 +30,27 @@ class StepFunctionsService:
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
-        self._runtime = runtime.activate(dependencies)
+        clients = RoleClients(dependencies)
         journal = Journal(dependencies.state_dir / "step_functions" if dependencies.state_dir else None)
-        self.machines = StateMachines(dependencies, self._runtime.clients, journal)
-        self.executions = Executions(dependencies, self._runtime.clients, journal)
+        self.machines = StateMachines(dependencies, clients, journal)
+        self.executions = Executions(dependencies, clients, journal)
         self._api = Api(self.machines, self.executions)
+        self._runtime = runtime.Runtime(dependencies, clients)
+        runtime.activate(self._runtime)
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="states-api")
 
-    def prepare(self) -> None:
-        """Load the engine ahead of its first use (about 0.7 s); meant for a thread that has nothing better to do."""
-        loading.load()
-        self._runtime.clients.operation("sagemaker", "createProcessingJob")
+    def start(self) -> None:
+        """Load the engine (about 0.7 s) and go on with what ran when the local cloud was killed.
 
-    def resume(self) -> None:
-        """Go on with what ran when the local cloud was killed; the endpoint must answer by then."""
-        self.executions.resume()
+        The endpoint must answer by then. A service that cannot start is closed, so that another can be tried.
+        """
+        try:
+            loading.load()
+            self._runtime.clients.operation("sagemaker", "createProcessingJob")  # reads SageMaker's API ahead of use
+            self.executions.resume()
+        except BaseException:
+            self.close()
+            raise
 
     async def handler(
         self,

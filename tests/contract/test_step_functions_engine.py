@@ -89,3 +89,25 @@ def test_loading_the_engine_leaves_other_emulators_alone() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=120).returncode == 0
+
+
+def test_loading_the_engine_bears_other_imports_meanwhile() -> None:
+    """Other threads of the local cloud import their own parts while the engine loads: modules come and go."""
+    program = (
+        "import sys, threading; sys.setswitchinterval(1e-6)\n"
+        "from local_cloud.step_functions.engine.lean_imports import stand_ins\n"
+        "done = threading.Event()\n"
+        "def others():\n"
+        "    while not done.is_set():\n"
+        "        for number in range(50): sys.modules[f'other{number}'] = sys\n"
+        "        for number in range(50): del sys.modules[f'other{number}']\n"
+        "thread = threading.Thread(target=others); thread.start()\n"
+        "try:\n"
+        "    for _ in range(300):\n"
+        "        with stand_ins(): pass\n"
+        "finally:\n"
+        "    done.set(); thread.join()\n"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], check=False, timeout=120, capture_output=True, text=True)
+
+    assert loaded.returncode == 0, loaded.stderr

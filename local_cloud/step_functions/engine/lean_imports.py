@@ -38,7 +38,8 @@ def stand_ins() -> Iterator[None]:
     try:
         yield
     finally:
-        for name in [name for name in sys.modules if name.startswith(("moto.batch", "moto.logs"))]:
+        # copied first: other threads import meanwhile
+        for name in [name for name in list(sys.modules) if name.startswith(("moto.batch", "moto.logs"))]:
             if name.rpartition(".")[0] in placed or name in placed:
                 del sys.modules[name]
                 parent = sys.modules.get(name.rpartition(".")[0])

@@ -27,14 +27,13 @@ _lock = threading.Lock()
 _active: Runtime | None = None
 
 
-def activate(dependencies: Dependencies) -> Runtime:
+def activate(runtime: Runtime) -> None:
     """Make a service the active one."""
     global _active
     with _lock:
         if _active is not None:
             raise RuntimeError("a Step Functions service is active in this process already; close it first")
-        _active = Runtime(dependencies, RoleClients(dependencies))
-        return _active
+        _active = runtime
 
 
 def deactivate(runtime: Runtime) -> None:

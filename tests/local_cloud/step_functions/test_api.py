@@ -9,12 +9,41 @@ from typing import Any
 
 import pytest
 
+from local_cloud.step_functions.engine import loading
 from tests.local_cloud.step_functions.cloud import CallError, Cloud, output
 from tests.local_cloud.step_functions.front_door import ROLE, FrontDoor
 
 PASS = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
 WAIT = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 600, "End": True}}}
 GROUP = "arn:aws:logs:us-east-1:000000000000:log-group:/states/machine:*"
+
+
+def test_a_service_that_cannot_start_leaves_room_for_the_next(door: FrontDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever keeps one from starting is what is reported, and the next try may work."""
+    with monkeypatch.context() as patched:
+        patched.setattr(loading, "load", _fail)
+        with pytest.raises(ImportError, match="no engine"):
+            Cloud(door).service.start()
+
+    again = Cloud(door)
+    try:
+        again.service.start()
+        assert again.run(PASS)["status"] == "SUCCEEDED"
+    finally:
+        again.service.close()
+
+
+def test_state_that_cannot_be_read_leaves_room_for_the_next(door: FrontDoor, tmp_path: Path) -> None:
+    """A service that could not even be made is not the active one."""
+    (tmp_path / "step_functions").write_text("a file, where the folder belongs")
+    with pytest.raises(FileExistsError):
+        Cloud(door, tmp_path)
+
+    Cloud(door).service.close()
+
+
+def _fail() -> None:
+    raise ImportError("no engine")
 
 
 def test_an_unsupported_operation_is_refused_by_name(cloud: Cloud) -> None:

@@ -80,7 +80,7 @@ class Lives:
         before(self.folder)
         self.door.calls.clear()
         self.cloud = Cloud(self.door, self.folder)
-        self.cloud.service.resume()
+        self.cloud.service.start()
         return self.cloud
 
 
