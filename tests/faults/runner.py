@@ -1,11 +1,11 @@
 """Plays scenarios on some benches at the same time, and tells how each ended."""
 
-import queue
 import sys
 import tempfile
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -36,11 +36,11 @@ def play_all(
 ) -> list[Result]:
     """Play all scenarios; the results in their order. Clouds have folders in `keep`, else in one that is removed."""
     groups: dict[int, list[Scenario]] = {}
-    for scenario in sorted(scenarios, key=lambda scenario: scenario.ingestion):
+    for scenario in scenarios:
         groups.setdefault(id(scenario.play), []).append(scenario)  # those that share an execution
-    waiting: queue.SimpleQueue[list[Scenario]] = queue.SimpleQueue()
-    for group in groups.values():
-        waiting.put(group)
+    # the longest first, since at the end they would keep one bench at work and the others idle; those that wait, at the
+    # queue's end, are for the first bench to begin with, while the others work
+    waiting = deque(sorted(groups.values(), key=lambda group: (group[0].waits, group[0].ingestion, -len(group))))
     results: dict[str, Result] = {}
     lock = threading.Lock()
 
@@ -52,8 +52,11 @@ def play_all(
 
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="treering-faults-") as folder:
         threads = [
-            threading.Thread(target=_work, args=(Path(folder) / f"bench-{number}", waiting, note, tell))
-            for number in range(max(1, min(workers, len(scenarios))))
+            threading.Thread(
+                target=_work,
+                args=(Path(folder) / f"bench-{number}", waiting, number == 0, note, tell),
+            )
+            for number in range(max(1, min(workers, len(groups))))
         ]
         for thread in threads:
             thread.start()
@@ -64,7 +67,8 @@ def play_all(
 
 def _work(
     folder: Path,
-    waiting: "queue.SimpleQueue[list[Scenario]]",
+    waiting: deque[list[Scenario]],
+    first: bool,
     note: Callable[[Result], None],
     tell: Callable[[str], None],
 ) -> None:
@@ -72,8 +76,8 @@ def _work(
     try:
         while True:
             try:
-                group = waiting.get_nowait()
-            except queue.Empty:
+                group = waiting.pop() if first and waiting[-1][0].waits else waiting.popleft()
+            except IndexError:
                 return
             if worker.hopeless:
                 return

@@ -10,7 +10,7 @@ from tests.faults.stage import Stage
 class Scenario:
     """`play` raises DifferenceError where what was seen is not what was expected.
 
-    One of `ingestion` needs no state of the state machine, and is quickly over.
+    One of `ingestion` needs no state of the state machine, and is quickly over, unless it `waits` for most of its time.
     """
 
     name: str  # unique; lower case, with dashes
@@ -20,3 +20,4 @@ class Scenario:
     expected: str
     play: Callable[[Stage], None]
     ingestion: bool = False
+    waits: bool = False

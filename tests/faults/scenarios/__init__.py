@@ -14,15 +14,7 @@ from tests.faults.scenarios import (
     waits,
 )
 
-ALL: tuple[Scenario, ...] = (
-    *data_source.SCENARIOS,
-    *csv_content.SCENARIOS,
-    *settings.SCENARIOS,
-    *events.SCENARIOS,
-    *services.SCENARIOS,
-    *functions.SCENARIOS,
-    *jobs.SCENARIOS,
-    *endpoint.SCENARIOS,
-    *waits.SCENARIOS,
-    *cloud.SCENARIOS,
-)
+_MODULES = (data_source, csv_content, settings, events, services, functions, jobs, endpoint, waits, cloud)
+_FOUND = [scenario for module in _MODULES for scenario in module.SCENARIOS]
+_GROUPS = list(dict.fromkeys(scenario.group for scenario in _FOUND))
+ALL: tuple[Scenario, ...] = tuple(sorted(_FOUND, key=lambda scenario: _GROUPS.index(scenario.group)))

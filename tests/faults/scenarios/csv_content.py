@@ -10,6 +10,7 @@ from tests.faults.stage import Stage
 _GROUP = "content"
 _KEY, _TARGET = CASE.columns.key, CASE.target.column
 _INTEGER, _NUMBER, _CATEGORY = CASE.columns.integer[2], CASE.columns.number[0], CASE.columns.category[1]
+_OTHER_CATEGORY = CASE.columns.category[2]
 _FILE = CASE.source.labelled_file
 
 
@@ -32,15 +33,21 @@ def _read(name: str, fault: str, expected: str, change: Callable[[Table], Table 
     return succeeds(f"csv-{name}", _GROUP, fault, expected, _serve(change))
 
 
-def _through(name: str, fault: str, expected: str, change: Callable[[Table], Table | bytes]) -> Scenario:
-    """The same through the whole run: what ingestion lets pass, the jobs must be able to learn from."""
+def _through(*rows: tuple[str, str, str, Callable[[Table], Table]]) -> tuple[Scenario, ...]:
+    """All in one file, through a whole run: what ingestion lets pass, the jobs must be able to learn from."""
+
+    def change(table: Table) -> Table:
+        for _, _, _, one in rows:
+            table = one(table)
+        return table
 
     def play(stage: Stage) -> None:
         before = stage.clear(whole=True)
         _serve(change)(stage)
         stage.run_succeeds(before)
 
-    return Scenario(f"csv-{name}", _GROUP, fault, "Ingest to Test Endpoint", expected, play)
+    where = "Ingest to Test Endpoint"
+    return tuple(Scenario(f"csv-{name}", _GROUP, fault, where, expected, play) for name, fault, expected, _ in rows)
 
 
 SCENARIOS = (
@@ -191,23 +198,25 @@ SCENARIOS = (
         lambda table: table.set(_TARGET, ""),
         f"column {_TARGET}: no value: 200 times",
     ),
-    _through(
-        "all-missing",
-        "an optional column without any value",
-        "succeeds: such a feature is of no use, but harms nobody",
-        lambda table: table.set(_NUMBER, "NA").set(_CATEGORY, ""),
-    ),
-    _through(
-        "long-cell",
-        "a category of 100,000 characters",
-        "succeeds: it is a category like another",
-        lambda table: table.set(_CATEGORY, "A" * 100_000, 3),
-    ),
-    _through(
-        "bom-crlf",
-        "byte order mark and CRLF",
-        "succeeds: neither is part of a name or a value",
-        lambda table: Table(table.header, table.rows, "\r\n", b"\xef\xbb\xbf"),
+    *_through(
+        (
+            "all-missing",
+            "an optional column without any value",
+            "succeeds: such a feature is of no use, but harms nobody",
+            lambda table: table.set(_NUMBER, "NA").set(_OTHER_CATEGORY, ""),
+        ),
+        (
+            "long-cell",
+            "a category of 100,000 characters",
+            "succeeds: it is a category like another",
+            lambda table: table.set(_CATEGORY, "A" * 100_000, 3),
+        ),
+        (
+            "bom-crlf",
+            "byte order mark and CRLF",
+            "succeeds: neither is part of a name or a value",
+            lambda table: Table(table.header, table.rows, "\r\n", b"\xef\xbb\xbf"),
+        ),
     ),
     _read(
         "bom",

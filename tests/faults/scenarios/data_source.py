@@ -149,6 +149,7 @@ SCENARIOS = (
         "goes on where it broke off, succeeds",
         _plan(Fault("stall", seconds=40, after_bytes=2000)),
         seconds=90,
+        waits=True,
     ),
     fails(
         "kaggle-stalls-for-ever",
@@ -159,6 +160,7 @@ SCENARIOS = (
         "download",
         "time",
         function_seconds=_SHORT,
+        waits=True,
     ),
     succeeds(
         "kaggle-truncates",

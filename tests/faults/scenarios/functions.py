@@ -74,5 +74,6 @@ SCENARIOS = (
         _slow_secret,
         "Task timed out after 3.00 seconds",
         function_seconds=3,
+        waits=True,
     ),
 )

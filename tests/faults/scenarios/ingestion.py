@@ -20,6 +20,7 @@ def fails(
     function_seconds: int | None = None,
     versions: int = 0,
     one_try: bool = False,
+    waits: bool = False,
 ) -> Scenario:
     """The event ends in the dead-letter queue with an error that says the `words`; sent again, it succeeds.
 
@@ -42,10 +43,12 @@ def fails(
 
     stored = "" if versions else ", nothing stored"
     told = f"; event in the dead-letter queue, one alarm{stored}; the event sent again succeeds"
-    return Scenario(name, group, fault, WHERE, expected + told, play, ingestion=True)
+    return Scenario(name, group, fault, WHERE, expected + told, play, ingestion=True, waits=waits)
 
 
-def succeeds(name: str, group: str, fault: str, expected: str, arm: Arm, *, seconds: float = 60) -> Scenario:
+def succeeds(
+    name: str, group: str, fault: str, expected: str, arm: Arm, *, seconds: float = 60, waits: bool = False
+) -> Scenario:
     """The data arrive all the same: one version, one execution, no alarm."""
 
     def play(stage: Stage) -> None:
@@ -53,4 +56,4 @@ def succeeds(name: str, group: str, fault: str, expected: str, arm: Arm, *, seco
         arm(stage)
         stage.ingestion_succeeds(before, seconds=seconds)
 
-    return Scenario(name, group, fault, WHERE, expected, play, ingestion=True)
+    return Scenario(name, group, fault, WHERE, expected, play, ingestion=True, waits=waits)

@@ -220,31 +220,6 @@ SCENARIOS = (
             _FAILED,
             ["exit code 137", "test-staging"],
         ),
-    ),
-    *fail(
-        _GROUP,
-        Failed(
-            "job-disk-too-small-for-inputs",
-            "the disk of a job has no room for its inputs",
-            PREPROCESS,
-            "fails, the cause says so",
-            [_about("volume", PREPROCESS, megabytes=1)],
-            _FAILED,
-            ["Insufficient disk space"],
-        ),
-        Failed(
-            "job-disk-full",
-            "the disk of a job is full",
-            PREPROCESS,
-            "fails, the cause names the parameter to raise",
-            [_about("volume", PREPROCESS, megabytes=2)],
-            _FAILED,
-            ["No space left on device", "JobVolumeSizeInGB"],
-        ),
-        prepare=lambda stage: stage.serve_larger(1950),
-    ),
-    *fail(
-        _GROUP,
         Failed(
             "deployment-killed",
             "kill -9 of the job while it updates the endpoint",
@@ -276,6 +251,28 @@ SCENARIOS = (
             endpoint="new",
             quiet=True,  # everybody would be answered the same, and rightly complain
         ),
+    ),
+    *fail(
+        _GROUP,
+        Failed(
+            "job-disk-too-small-for-inputs",
+            "the disk of a job has no room for its inputs",
+            PREPROCESS,
+            "fails, the cause says so",
+            [_about("volume", PREPROCESS, megabytes=1)],
+            _FAILED,
+            ["Insufficient disk space"],
+        ),
+        Failed(
+            "job-disk-full",
+            "the disk of a job is full",
+            PREPROCESS,
+            "fails, the cause names the parameter to raise",
+            [_about("volume", PREPROCESS, megabytes=2)],
+            _FAILED,
+            ["No space left on device", "JobVolumeSizeInGB"],
+        ),
+        prepare=lambda stage: stage.serve_larger(1950),
     ),
     Scenario(
         "execution-stopped",

@@ -43,6 +43,7 @@ class Survived:
     expected: str
     faults: Sequence[Fault]
     tries: Sequence[str] | None = None  # the states that are tried again; none: `where`
+    group: str = ""  # where it is told of with others than those that it shares the execution with
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,14 @@ def survive(group: str, *rows: Survived) -> tuple[Scenario, ...]:
         stage.run_succeeds(before, tries=tries)
         stage.require(*(f"{kind} was armed, but did not happen" for kind in stage.not_struck()))
 
-    return tuple(Scenario(row.name, group, row.fault, row.where, row.expected, play) for row in rows)
+    return tuple(Scenario(row.name, row.group or group, row.fault, row.where, row.expected, play) for row in rows)
 
 
 def fail(group: str, *rows: Failed, prepare: Callable[[Stage], object] = lambda _stage: None) -> tuple[Scenario, ...]:
     """Executions on the same input, each of which fails for another reason, and one that then succeeds.
 
-    A rollout that follows a failed one is started again alone. Where the last of them has put the new model into
-    service, training it again would find it no better than itself: then, too, its rollout is started again.
+    A rollout that follows a failed one is started again alone: training the model once more would show nothing new, and
+    where it is in service by then, find it no better than itself.
     """
 
     def play(stage: Stage) -> None:
@@ -123,7 +124,7 @@ def fail(group: str, *rows: Failed, prepare: Callable[[Stage], object] = lambda 
             with stage.about(row.name):
                 stage.run_fails(before, arn, told, row.error, *row.words, endpoint=row.endpoint)
         bench.use_machine(whole=True)
-        if rows[-1].endpoint == "new":
+        if rows[-1].in_rollout:
             stage.rolls_out_again(before, first, failed=len(rows))
         else:
             stage.runs_again(before, first, failed=len(rows))
@@ -132,6 +133,6 @@ def fail(group: str, *rows: Failed, prepare: Callable[[Stage], object] = lambda 
 
 
 def _expected(row: Failed) -> str:
-    if row.endpoint == "new":
-        return f"{row.expected}; people are told once, the new model is in service; rolled out again, it succeeds"
-    return f"{row.expected}; people are told once, the old model serves on; run again, it succeeds"
+    serving = "the new model is in service" if row.endpoint == "new" else "the old model serves on"
+    again = "rolled out" if row.in_rollout else "run"
+    return f"{row.expected}; people are told once, {serving}; {again} again, it succeeds"

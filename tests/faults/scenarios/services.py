@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tests.faults.scenario import Scenario
+from tests.faults.scenarios.endpoint import STAGING_LATE
 from tests.faults.scenarios.ingestion import fails as ingestion_fails
 from tests.faults.scenarios.runs import (
     EVALUATE,
@@ -68,6 +69,7 @@ SCENARIOS = (
         lambda stage: stage.bench.arm(api_error("s3", "PutObject", "SlowDown", 503, FOR_EVER, match="/raw/")),
         "SlowDown",
         "Trying again later may help",
+        waits=True,
     ),
     ingestion_fails(
         "s3-fails-at-the-manifest",
@@ -158,6 +160,7 @@ SCENARIOS = (
             "tried again; people are told once",
             [api_error("sns", "Publish", "InternalError", 500)],
         ),
+        STAGING_LATE,
     ),
     Scenario(
         "sns-fails-for-ever",

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from local_cloud.cloudformation.supported import RESOURCES, NoEffect
 from tests.local_cloud.cloud import property_specs as read
@@ -482,6 +481,8 @@ def test_every_property_takes_effect(cloud: Any, helpers: dict[str, str], image:
 
 
 def _create_only(type_name: str) -> set[str]:
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # 2 s, which each process that collects would spend
+
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_name).schema
     return {path.split("/")[2] for path in schema.get("createOnlyProperties", [])}
 
