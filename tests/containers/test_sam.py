@@ -214,9 +214,11 @@ def invoke(
         variables = {**configuration["Environment"]["Variables"], "AWS_ENDPOINT_URL": cloud.address}
         (built / f"{event}.json").write_text(json.dumps({resource: variables}))
         credentials = cloud.credentials(configuration["Role"])
+        # sam itself asks STS for the account, and waits for seconds where AWS cannot be reached
+        endpoint = {"AWS_ENDPOINT_URL": cloud.description["environment"]["AWS_ENDPOINT_URL"]}
         with measurements.seconds("sam local invoke", f"{event}_seconds"):
             said = sam(
-                built, {**docker_host, **credentials},
+                built, {**docker_host, **credentials, **endpoint},
                 "local", "invoke", resource, "--template-file", "built/template.yaml", "--skip-pull-image",
                 "--event", str(ROOT / "events" / f"{event}.json"), "--env-vars", f"{event}.json",
             )  # fmt: skip
