@@ -6,7 +6,8 @@ metrics, which come in great numbers, follow within half a second. Objects in bu
 
 A stack's creation, update or deletion touches many services, for seconds. While it goes on, nothing but what requests
 change is saved, and the state machines, which have files of their own, are copied aside: a cloud that is killed
-meanwhile finds all of it as it was before, and the same deployment can be done again.
+meanwhile finds all of it as it was before, and the same deployment can be done again. What it has changed then counts
+all at once: it is written into a folder beside, which gets its name when it is complete, and moved from there.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class Persistence:
         self._folder = state / "services"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._machines, self._aside = state / "step_functions", state / "before_stack_operation"
+        self._after = state / "after_stack_operation"
         self._written: dict[str, bytes] = {}
         self._saving, self._setting_aside = threading.Lock(), threading.Lock()
         self._beginning = 0  # requests under way that begin a stack's operation; only the event loop counts
@@ -83,7 +85,10 @@ class Persistence:
         from ministack.core import persistence
         from ministack.services import sts
 
-        self._undo_stack_operation()
+        if self._after.exists():
+            self._finish_stack_operation()
+        else:
+            self._undo_stack_operation()
         for name in SAVED:
             path = self._folder / f"{name}.json"
             if not path.is_file():
@@ -146,40 +151,51 @@ class Persistence:
 
     def save(self, names: Iterable[str]) -> bool:
         """Write the states that have changed; say whether there were any."""
-        found = False
         with self._saving:
-            states = {**self._app._build_persistence_save_dict(), "sts": _sessions}
-            states |= {name: without_copies(states[name]) for name in LARGE if name in states}
-            for name in names:
-                if name == "cloudformation":
-                    if self._stack_in_progress() or not self._stacks_changed:
-                        continue
-                    self._stacks_changed = False
-                if name in states and self._save_one(name, states[name]):
-                    found = True
-                    if name == "cloudformation":
-                        self._stacks_changed = True  # an operation may be at its last strokes
+            if self._aside.exists():
+                names = [name for name in names if name != "cloudformation"]  # comes with all else of its operation
+            found, _ = self._write(names, self._folder)
         return found
 
-    def _save_one(self, name: str, get_state: Any) -> bool:
+    def _write(self, names: Iterable[str], folder: Path) -> tuple[bool, bool]:
+        """Write the states that have changed into a folder; whether there were any, and whether all could be copied."""
+        found, whole = False, True
+        states = {**self._app._build_persistence_save_dict(), "sts": _sessions}
+        states |= {name: without_copies(states[name]) for name in LARGE if name in states}
+        for name in names:
+            if name == "cloudformation":
+                if self._stack_in_progress() or not self._stacks_changed:
+                    continue
+                self._stacks_changed = False
+            if name not in states:
+                continue
+            text = self._text(name, states[name])
+            digest = hashlib.blake2b((text or "").encode(), digest_size=16).digest()
+            if text is not None and self._written.get(name) == digest:
+                continue
+            found = True
+            if name == "cloudformation":
+                self._stacks_changed = True  # an operation may be at its last strokes
+            if text is None:
+                whole = False
+                continue
+            durable_files.write(folder / f"{name}.json", text)
+            self._written[name] = digest
+        return found, whole
+
+    def _text(self, name: str, get_state: Any) -> str | None:
+        """A state in words; None where it changed again and again meanwhile."""
         from ministack.core import persistence
 
         for attempt in range(_TRIES):
             try:
                 content = {"__ministack_format__": persistence._state_format_version(name), "payload": get_state()}
-                text = json.dumps(content, default=persistence._json_default)
-                break
+                return json.dumps(content, default=persistence._json_default)
             except RuntimeError:  # a dictionary changed its size while it was copied
                 if attempt == _TRIES - 1:
                     _logger.exception("the state of %s could not be saved; trying again", name)
-                    return True
                 time.sleep(0.005)
-        digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
-        if self._written.get(name) == digest:
-            return False
-        durable_files.write(self._folder / f"{name}.json", text)
-        self._written[name] = digest
-        return True
+        return None
 
     def _run(self) -> None:
         pause = least = _SHORTEST_SECONDS
@@ -201,9 +217,32 @@ class Persistence:
         with self._setting_aside:
             if self._beginning or self._stack_in_progress():
                 return True
-            found = self.save(SAVED)
-            self._forget_aside()
-            return found
+            return self._save_stack_operation() if self._aside.exists() else self.save(SAVED)
+
+    def _save_stack_operation(self) -> bool:
+        """Write what a stack's operation has changed, which counts from the moment when its folder gets its name."""
+        unfinished = self._after.with_suffix(".tmp")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        with self._saving:
+            known = dict(self._written)
+            try:
+                _, whole = self._write(SAVED, unfinished)
+            except BaseException:
+                self._written = known
+                raise
+            if not whole:
+                self._written = known
+                return True
+            unfinished.rename(self._after)
+            self._finish_stack_operation()
+        return True
+
+    def _finish_stack_operation(self) -> None:
+        for path in self._after.iterdir():
+            path.replace(self._folder / path.name)
+        self._forget_aside()
+        self._after.rmdir()
 
     def _stack_in_progress(self) -> bool:
         from ministack.services import cloudformation
