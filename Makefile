@@ -12,6 +12,8 @@ ARGS ?=
 
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= us-east-1
+# Each test of the whole application starts dozens of processes: what one of them has compiled, the others only read.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-fast test-containers faults lint format bench bench-quick lock clean
