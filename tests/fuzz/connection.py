@@ -2,7 +2,9 @@
 
 import contextlib
 import socket
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -73,6 +75,18 @@ class Connection:
         # who is refused in the middle of a large body may find the connection closed; the reply counts then
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._socket.sendall(data)
+
+    def wait_until_read(self) -> None:
+        """Wait until the server's program has taken all that was sent, of which the kernel may keep some (proc(5))."""
+        (_, ours), (_, theirs) = self._socket.getsockname(), self._socket.getpeername()
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+                _, local, remote, _, queues = line.split()[:5]
+                if (local[-4:], remote[-4:], queues[-8:]) == (f"{theirs:04X}", f"{ours:04X}", "00000000"):
+                    return
+            time.sleep(0.01)
+        raise AssertionError(f"the server has not read what was sent to it within {PATIENCE} s")
 
     def _reply(self, head: bool) -> Reply | None:
         while True:

@@ -157,9 +157,9 @@ def test_a_failed_ingestion_is_explained(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reached", ["Local cloud", "Train Random Forest"])
-def test_ctrl_c_leaves_nothing_running(reached: str, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_nothing_running(reached: str, tmp_path: Path, thin_source: Path) -> None:
     """Interrupted after any step: exit code 130, one line that says so, and no process is left."""
-    process = start("run", state=tmp_path)
+    process = start("run", "--source", str(thin_source), state=tmp_path)
     assert process.stdout is not None
     seen = []
     for line in process.stdout:
@@ -178,9 +178,9 @@ def test_ctrl_c_leaves_nothing_running(reached: str, tmp_path: Path) -> None:
     assert not left(started, tmp_path)
 
 
-def test_even_a_killed_command_leaves_nothing_running(tmp_path: Path) -> None:
+def test_even_a_killed_command_leaves_nothing_running(tmp_path: Path, thin_source: Path) -> None:
     """Killed so that it cannot tidy up, the command takes its cloud with it all the same."""
-    process = start("run", state=tmp_path)
+    process = start("run", "--source", str(thin_source), state=tmp_path)
     assert process.stdout is not None
     seen = []
     for line in process.stdout:
@@ -196,9 +196,9 @@ def test_even_a_killed_command_leaves_nothing_running(tmp_path: Path) -> None:
     assert not left(started, tmp_path, seconds=30)
 
 
-def test_down_ends_everything(tmp_path: Path) -> None:
+def test_down_ends_everything(tmp_path: Path, thin_source: Path) -> None:
     """`down` ends what `up` started, says so, and status then says that nothing is up."""
-    assert treering("up", state=tmp_path).returncode == 0
+    assert treering("up", "--source", str(thin_source), state=tmp_path).returncode == 0
     pids = _working_in(tmp_path)
 
     done = treering("down", state=tmp_path)

@@ -155,7 +155,7 @@ def test_what_has_begun_is_answered_after_sigterm(own_endpoint, body):
         assert connection.ask(PING)[0].status == 200
         assert idle.ask(PING)[0].status == 200
         connection.send(request[:200])
-        time.sleep(0.3)
+        connection.wait_until_read()
         own_endpoint.process.send_signal(signal.SIGTERM)
         assert idle.ask(b"") == []  # closed
         _wait_until_nobody_listens(own_endpoint.port)
