@@ -58,6 +58,21 @@ def test_a_bad_model_is_taken_back(hosting: Hosting, model: str, alarm: str, bad
     }
 
 
+def test_a_slow_model_that_no_alarm_looks_at_stays(hosting: Hosting) -> None:
+    """It is the alarm that takes a model back, and nothing else."""
+    hosting.update("slow", ["errors"])
+    hosting.bakes()
+    seen = hosting.ask(30)
+    hosting.pass_minutes(60)
+    end = hosting.settled()
+    served = hosting.ask(5)
+
+    assert seen["slow"] > 0
+    assert (end["EndpointStatus"], end["EndpointConfigName"]) == ("InService", "slow")
+    assert "FailureReason" not in end
+    assert served == {"slow": 5}
+
+
 def test_a_leap_of_the_clock_misses_no_alarm(hosting: Hosting) -> None:
     """Errors up to the moment before count, although all of it is long ago afterwards."""
     hosting.update("broken", ["errors"])
