@@ -38,8 +38,9 @@ def follow(
     machine = machines.describe_execution(executionArn=arn)["stateMachineArn"]
     deadline = time.monotonic() + _timeout(machines, machine) + MARGIN_SECONDS
     asked: set[str] = set()
+    reader = _Reader(cloud, machines)
     while True:
-        execution = read(cloud, machines, arn)
+        execution = reader.read(arn)
         for depth, state in execution.as_they_ended():
             board.show(f"{depth} {state.name} {state.entered}", _row(cloud, state, label, depth))
             if waiting and state.waits_for and state.waits_for not in asked:
@@ -59,15 +60,40 @@ def follow(
 
 def read(cloud: Cloud, machines: Any, arn: str) -> history.Execution:
     """The execution's history up to now. Raises CloudGoneError where the cloud has ended."""
-    events: list[dict[str, Any]] = []
-    try:
-        for page in machines.get_paginator("get_execution_history").paginate(executionArn=arn):
-            events += page["events"]
-    except BotoCoreError as error:
-        raise CloudGoneError(f"The local cloud does not answer any more: {error}\n{tail(cloud.log)}") from error
-    execution = history.read(events)
-    started = [state.execution_arn for state in execution.states if state.execution_arn]
-    return history.with_states(execution, {other: read(cloud, machines, other) for other in started})
+    return _Reader(cloud, machines).read(arn)
+
+
+class _Reader:
+    """Reads executions again and again, and the whole of a history only where it has grown."""
+
+    def __init__(self, cloud: Cloud, machines: Any) -> None:
+        self._cloud = cloud
+        self._machines = machines
+        self._known: dict[str, tuple[int, history.Execution]] = {}  # ARN → last event's id, what was read up to it
+
+    def read(self, arn: str) -> history.Execution:
+        """The execution's history up to now, with those of the executions that it started."""
+        try:
+            execution = self._own(arn)
+        except BotoCoreError as error:
+            raise CloudGoneError(
+                f"The local cloud does not answer any more: {error}\n{tail(self._cloud.log)}"
+            ) from error
+        started = [state.execution_arn for state in execution.states if state.execution_arn]
+        return history.with_states(execution, {other: self.read(other) for other in started})
+
+    def _own(self, arn: str) -> history.Execution:
+        if arn in self._known:
+            last, execution = self._known[arn]
+            newest = self._machines.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=1)["events"]
+            if newest[0]["id"] == last:
+                return execution
+        pages = self._machines.get_paginator("get_execution_history").paginate(executionArn=arn)
+        events = [event for page in pages for event in page["events"]]
+        execution = history.read(events)
+        if events:
+            self._known[arn] = events[-1]["id"], execution
+        return execution
 
 
 def _row(cloud: Cloud, state: history.StateRun, label: str, depth: int) -> Row:
