@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from tests.faults.scenarios import ALL
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code: 0 as expected, 1 not, 2 for arguments that choose nothing."""
+    """Returns the exit code: 0 as expected, 1 not, 2 for arguments that choose nothing, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     chosen = [s for s in ALL if not options.names or any(part in s.name for part in options.names)]
     if options.list:
@@ -24,7 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     logging.getLogger("botocore").setLevel(logging.ERROR)
     started = time.monotonic()
-    results = play_all(chosen, options.workers, _report, options.keep)
+    try:
+        results = play_all(chosen, options.workers, _report, options.keep)
+    except KeyboardInterrupt:
+        _report("Interrupted. The clouds have ended; nothing is left running.")
+        return 128 + signal.SIGINT
     _say(table.as_text(results))
     differ = sum(not result.ok for result in results)
     _say(f"\n{len(results)} faults in {time.monotonic() - started:.0f} s, {differ or 'none'} not as expected")

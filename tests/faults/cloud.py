@@ -21,7 +21,7 @@ from tests.local_cloud.cloud_process import RunningCloud, start_cloud
 FIRST_SUNDAY = datetime(2026, 1, 4, 12, tzinfo=UTC)
 RETRY_SECONDS = 0.05  # what a minute of Lambda's queue lasts here
 _POLL_SECONDS = 0.1
-_LONGEST_POLL_SECONDS = 0.4
+_LONGEST_POLL_SECONDS = 0.6
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to this machine
 _SESSION = boto3.Session()
 _MAKING = threading.Lock()  # a session is not safe to create clients from several threads

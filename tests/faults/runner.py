@@ -34,7 +34,10 @@ class Result:
 def play_all(
     scenarios: Sequence[Scenario], workers: int, tell: Callable[[str], None], keep: Path | None = None
 ) -> list[Result]:
-    """Play all scenarios; the results in their order. Clouds have folders in `keep`, else in one that is removed."""
+    """Play all scenarios; the results in their order. Clouds have folders in `keep`, else in one that is removed.
+
+    Ctrl-C ends the clouds in the middle of what they do, and goes on to the caller as KeyboardInterrupt.
+    """
     groups: dict[int, list[Scenario]] = {}
     for scenario in scenarios:
         groups.setdefault(id(scenario.play), []).append(scenario)  # those that share an execution
@@ -51,39 +54,34 @@ def play_all(
             tell(f"[{len(results):3}/{len(scenarios)}] {result.seconds:5.1f} s  {result.scenario.name}: {mark}")
 
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="treering-faults-") as folder:
+        benches = [_Worker(Path(folder) / f"bench-{number}") for number in range(max(1, min(workers, len(groups))))]
         threads = [
-            threading.Thread(
-                target=_work,
-                args=(Path(folder) / f"bench-{number}", waiting, number == 0, note, tell),
-            )
-            for number in range(max(1, min(workers, len(groups))))
+            threading.Thread(target=_work, args=(worker, waiting, worker is benches[0], note)) for worker in benches
         ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:  # nothing to do, but after Ctrl-C
+            for worker in benches:
+                worker.stop()
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
     return [results.get(s.name) or Result(s, "was not played: its bench could not be had", 0) for s in scenarios]
 
 
-def _work(
-    folder: Path,
-    waiting: deque[list[Scenario]],
-    first: bool,
-    note: Callable[[Result], None],
-    tell: Callable[[str], None],
-) -> None:
-    worker = _Worker(folder, tell)
+def _work(worker: "_Worker", waiting: deque[list[Scenario]], first: bool, note: Callable[[Result], None]) -> None:
     try:
-        while True:
+        while not worker.hopeless:
             try:
                 group = waiting.pop() if first and waiting[-1][0].waits else waiting.popleft()
             except IndexError:
                 return
-            if worker.hopeless:
-                return
             started = time.monotonic()
             seen = worker.play(group[0])
-            for scenario in group:
+            for scenario in group if not worker.stopped else ():
                 note(Result(scenario, seen, (time.monotonic() - started) / len(group)))
     finally:
         worker.close()
@@ -92,17 +90,19 @@ def _work(
 class _Worker:
     """Plays one scenario after the other; after one that did not end as expected, on a new bench."""
 
-    def __init__(self, folder: Path, tell: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._tell = tell
         self._benches = 0
+        self._bench: Bench | None = None
         self._stage: Stage | None = None
         self._failures = 0
+        self._lock = threading.Lock()
+        self.stopped = False
 
     @property
     def hopeless(self) -> bool:
-        """Whether several benches in a row could not be had."""
-        return self._failures > 1
+        """Whether no more can be played: it was stopped, or several benches in a row could not be had."""
+        return self.stopped or self._failures > 1
 
     def play(self, scenario: Scenario) -> str:
         """Returns "ok" or what was different."""
@@ -112,26 +112,36 @@ class _Worker:
             self.close()
             return str(difference)
         except Exception as error:  # a scenario that cannot even be played is a difference, too
-            sys.stderr.write(traceback.format_exc())
+            if not self.stopped:
+                sys.stderr.write(traceback.format_exc())
             self.close()
             return f"{type(error).__name__}: {error}"
         return "ok"
 
+    def stop(self) -> None:
+        """End the bench under what is played on it; nothing more is played. May be called in another thread."""
+        self.stopped = True
+        self.close()
+
     def close(self) -> None:
         """End the bench."""
-        stage, self._stage = self._stage, None
-        if stage is not None:
-            stage.bench.close()
+        with self._lock:
+            bench, self._bench, self._stage = self._bench, None, None
+            if bench is not None:
+                bench.close()
 
     def _ready(self) -> Stage:
         if self._stage is None:
             self._benches += 1
             bench = Bench(self._folder / str(self._benches))
+            with self._lock:
+                self._bench = bench
+            if self.stopped:
+                raise InterruptedError
             try:
                 bench.prepare()
             except BaseException:
                 self._failures += 1
-                bench.close()
                 raise
             self._failures = 0
             self._stage = Stage(bench)

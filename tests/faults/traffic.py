@@ -12,7 +12,7 @@ from treering import use_case
 if TYPE_CHECKING:
     from tests.faults.bench import Bench
 
-_EVERY_SECONDS = 0.3
+_EVERY_SECONDS = 0.5
 _TARGET = use_case.load("house_prices").target.column
 
 
