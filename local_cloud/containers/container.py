@@ -213,6 +213,11 @@ def _options(image: EngineImage, settings: Settings) -> list[str]:
     return options
 
 
+def remove_all() -> None:
+    """Remove every container of this process; to be called before an engine's storage is removed under them."""
+    _Keeper.end_all()
+
+
 def _parent(pid: int) -> int | None:
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
@@ -247,3 +252,12 @@ class _Keeper:
             if key not in cls._known:
                 cls._known[key] = cls(image)
             return cls._known[key]
+
+    @classmethod
+    def end_all(cls) -> None:
+        """Let every keeper of this process remove what is left of its containers, and wait for their end."""
+        with cls._lock:
+            known = list(cls._known.values())
+            cls._known.clear()
+        for each in known:
+            each._process.communicate()  # closes the lifeline

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local_cloud.containers import container
 from local_cloud.containers.bases import BaseImages
 from local_cloud.containers.engine import Engine, EngineMissingError, find_engine, remove
 from local_cloud.containers.images import ContainerImages
@@ -71,6 +72,7 @@ def place(pytestconfig: pytest.Config) -> Iterator[Place]:
     try:
         yield Place(state, engine, BaseImages(engine, cache))
     finally:
+        container.remove_all()
         remove(engine, folder)
         shutil.rmtree(state)
 
@@ -103,11 +105,14 @@ def images(place: Place, measurements: Measurements, tmp_path_factory: pytest.Te
         measurements.note(subject, "size_megabytes", int(size) / _MEGABYTE)
         return image
 
-    with measurements.seconds("base images", "pull_or_make_seconds"):
-        for dockerfile in ("functions/Dockerfile", "sagemaker_jobs/Dockerfile"):
+    def base(subject: str, dockerfile: str) -> None:
+        with measurements.seconds(subject, "pull_or_make_seconds"):
             place.bases.find(base_of(ROOT / dockerfile))
+
+    base("jobs' base image", "sagemaker_jobs/Dockerfile")
     with ThreadPoolExecutor(2) as pool:
         job = pool.submit(build, "job image", "jobs", "sagemaker_jobs/Dockerfile")  # the longest first
+        pool.submit(base, "functions' base image", "functions/Dockerfile").result()
         functions = {
             name: pool.submit(build, f"function {name}", name, "functions/Dockerfile", FUNCTION=name)
             for name in FUNCTIONS
@@ -125,15 +130,29 @@ class WeeklyRun:
 
 
 @pytest.fixture(scope="session")
-def weekly_run(place: Place, images: Images, measurements: Measurements) -> WeeklyRun:
-    """One weekly run in containers, in the state folder whose engine already has the images' layers."""
-    with measurements.seconds("treering run --containers", "all_seconds"):
-        done = treering("run", "--containers", "--json", "--state", str(place.state))
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    (folder,) = (place.state / "runs").iterdir()
-    (bucket,) = (folder / "s3" / "000000000000").glob("treering-databucket-*")
-    return WeeklyRun(report, folder, bucket)
+def begun(place: Place, images: Images, measurements: Measurements) -> Iterator[Future[WeeklyRun]]:
+    """One weekly run in containers, in the state folder whose engine already has the images' layers.
+
+    The tests that do not need it run meanwhile: it waits more than it works.
+    """
+
+    def run() -> WeeklyRun:
+        with measurements.seconds("treering run --containers", "all_seconds"):
+            done = treering("run", "--containers", "--json", "--state", str(place.state))
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        (folder,) = (place.state / "runs").iterdir()
+        (bucket,) = (folder / "s3" / "000000000000").glob("treering-databucket-*")
+        return WeeklyRun(report, folder, bucket)
+
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(run)
+
+
+@pytest.fixture(scope="session")
+def weekly_run(begun: Future[WeeklyRun]) -> WeeklyRun:
+    """The weekly run, at its end."""
+    return begun.result()
 
 
 def base_of(dockerfile: Path) -> str:

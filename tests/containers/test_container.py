@@ -20,6 +20,7 @@ from local_cloud.sandbox import Mount, ProgramNotFoundError, SandboxError
 from tests.containers.conftest import ROOT, Images, Place
 
 Start = Callable[..., Program]
+pytestmark = pytest.mark.usefixtures("begun")
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from tests.containers.conftest import FUNCTIONS, ROOT, Images, Place, base_of
 from tests.containers.measurements import Measurements
 from tests.containers.sagemaker_like import serving
 
+pytestmark = pytest.mark.usefixtures("begun")
+
 _IMPORT_ALL = """
 import importlib, pkgutil, sagemaker_jobs
 for module in pkgutil.walk_packages(sagemaker_jobs.__path__, "sagemaker_jobs."):

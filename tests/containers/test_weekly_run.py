@@ -8,8 +8,6 @@ import time
 from collections import Counter
 from typing import Any
 
-import pytest
-
 from tests.containers.conftest import ROOT, Place, WeeklyRun
 
 JOBS = ["Preprocess", "Train Random Forest", "Deploy Endpoint", "Test Endpoint"]
@@ -29,9 +27,10 @@ def _image(event: dict[str, Any]) -> str:
     return str(event.get("Image") or event["Actor"]["Attributes"]["image"])
 
 
-def running(place: Place) -> list[str]:
-    """Containers of any local cloud, in any state."""
-    return place.engine.run("ps", "--all", "--quiet", "--filter=label=treering.cloud").split()
+def running(place: Place) -> set[str]:
+    """Local clouds that have containers, in any state."""
+    listed = place.engine.run("ps", "--all", "--filter=label=treering.cloud", "--format={{.Names}}")
+    return {name.split("-")[1] for name in listed.split()}
 
 
 def test_the_weekly_run_succeeds_in_containers(weekly_run: WeeklyRun, place: Place) -> None:
@@ -54,19 +53,24 @@ def test_the_weekly_run_succeeds_in_containers(weekly_run: WeeklyRun, place: Pla
     assert not running(place)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_runs_on_when_the_command_is_ended(weekly_run: WeeklyRun, place: Place, how: signal.Signals) -> None:
+def test_nothing_runs_on_when_the_command_is_ended(weekly_run: WeeklyRun, place: Place) -> None:
     """Ctrl-C and SIGKILL in the middle of a run leave no container, whichever job was running."""
-    command = subprocess.Popen(
-        [sys.executable, str(ROOT / "cli"), "run", "--containers", "--state", str(place.state)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    wait_until(lambda: running(place), seconds=300)
-    command.send_signal(how)
-    output, _ = command.communicate(timeout=120)
+    command = [sys.executable, str(ROOT / "cli"), "run", "--containers", "--state", str(place.state)]
+    ways = (signal.SIGINT, signal.SIGKILL)
+    commands = {
+        way: subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for way in ways
+    }
+    wait_until(lambda: len(running(place)) == len(ways), seconds=300)
+    for way, process in commands.items():
+        process.send_signal(way)
+    outputs = {way: process.communicate(timeout=120)[0] for way, process in commands.items()}
     wait_until(lambda: not running(place), seconds=60)
 
-    assert command.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130), output
+    assert commands[signal.SIGINT].returncode == 130, outputs[signal.SIGINT]
+    assert commands[signal.SIGKILL].returncode == -signal.SIGKILL, outputs[signal.SIGKILL]
     assert not running(place)
 
 
