@@ -292,15 +292,3 @@ def test_a_rejected_model_stays_out_and_the_run_tells_why(tmp_path: Path, thin_s
     assert models.returncode == 0
     assert '"too far off"' in models.stdout
     assert not left(_working_in(tmp_path), tmp_path)
-
-
-def test_weeks_can_be_approved_as_they_wait(tmp_path: Path) -> None:
-    """With --approve nobody needs to watch: the version is approved in the registry, and the run goes on."""
-    done = treering("run", "--weeks", "1", "--approve", "--json", *ASKED, state=tmp_path)
-    models = treering("models", "--json", state=tmp_path)
-
-    assert done.returncode == 0, done.stderr
-    assert [week["model_outcome"] for week in json.loads(done.stdout)["weeks"]] == ["deployed"]
-    [version] = json.loads(models.stdout)
-    assert version["status"] == "Approved"
-    assert "--approve" in version["comment"]

@@ -210,11 +210,16 @@ def test_down_ends_everything(tmp_path: Path, thin_source: Path) -> None:
     assert treering("status", state=tmp_path).returncode == 1
 
 
-def test_weeks_are_the_same_when_repeated(tmp_path: Path, thin_source: Path) -> None:
-    """Two weekly runs give two versions, two executions and one endpoint; the last of them is the same once more."""
+def test_weeks_are_the_same_when_repeated_and_approved_as_they_wait(tmp_path: Path, thin_source: Path) -> None:
+    """Two weekly runs give two versions, two executions and one endpoint. The last of them is the same once more, where
+    its model has to wait: with --approve nobody needs to watch, the version is approved, and the run goes on.
+    """
     given = ("--json", "--source", str(thin_source), *QUICK)
     first = treering("run", "--weeks", "2", *given, state=tmp_path)
-    second = treering("run", "--weeks", "1", *given, state=tmp_path)
+    second = treering(
+        "run", "--weeks", "1", "--approve", "--parameter", "ApprovalRequired=true", *given, state=tmp_path
+    )
+    models = treering("models", "--json", state=tmp_path)
 
     assert first.returncode == 0, first.stdout + first.stderr
     assert second.returncode == 0, second.stdout + second.stderr
@@ -226,3 +231,7 @@ def test_weeks_are_the_same_when_repeated(tmp_path: Path, thin_source: Path) -> 
     assert last["test_rmse_log"] is not None
     for same in ("dataset_version", "test_rmse_log"):
         assert last[same] == again[same]
+    assert again["model_outcome"] == "deployed"
+    [version] = json.loads(models.stdout)
+    assert version["status"] == "Approved"
+    assert "--approve" in version["comment"]
