@@ -12,7 +12,7 @@ from cli.rows import Rows
 
 CALLERS = 4
 MOST_REQUESTS = 5_000
-PAUSE_SECONDS = 0.1  # of each caller between two requests
+PAUSE_SECONDS = 0.2  # of each caller between two requests
 
 
 @dataclass(frozen=True)
