@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from treering.deferred_model import DeferredModel
 from treering.errors import InvalidEventError
 from treering.keys import Split
 from treering.names import RUN_ID
@@ -19,10 +20,10 @@ ModelPackageArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0
 S3Uri = Annotated[str, Field(pattern=r"^s3://[^/]+/.*$")]
 
 
-class Contract(BaseModel):
+class Contract(DeferredModel):
     """Base of all contracts: immutable, and unknown members are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     def to_json(self) -> str:
         """Indented JSON for an object in S3, with a line break at the end."""
@@ -43,10 +44,10 @@ def parse_event(model: type[M], event: Any) -> M:
         raise InvalidEventError(f"This is no {model.__name__}: {problems}. See events/ for examples.") from error
 
 
-class ScheduledEvent(BaseModel):
+class ScheduledEvent(DeferredModel):
     """The members of EventBridge's scheduled event that ingestion reads; others are allowed, as AWS may add some."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     id: str
     time: AwareDatetime  # the scheduled instant, the same when the event is delivered twice
@@ -121,10 +122,10 @@ class IngestResult(Contract):
     message: str
 
 
-class CreateRunIdInput(BaseModel):
+class CreateRunIdInput(DeferredModel):
     """Input of the run-ID function, taken from the state machine's context object."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     execution_arn: str
     started_at: AwareDatetime
@@ -369,20 +370,20 @@ class ApprovalDecision(Contract):
     model_package_arn: ModelPackageArn
 
 
-class ModelPackageDetail(BaseModel):
+class ModelPackageDetail(DeferredModel):
     """The members of a change of a model package that are read here; AWS sends more."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     model_package_arn: ModelPackageArn = Field(alias="ModelPackageArn")
     approval_status: str = Field(alias="ModelApprovalStatus")
     approval_description: str = Field(alias="ApprovalDescription", default="")
 
 
-class ModelPackageEvent(BaseModel):
+class ModelPackageEvent(DeferredModel):
     """EventBridge's event "SageMaker Model Package State Change"."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     id: str
     detail: ModelPackageDetail

