@@ -16,6 +16,8 @@ from tests.faults.cloud import DifferenceError
 from tests.faults.scenario import Scenario
 from tests.faults.stage import Stage
 
+_LOOK_SECONDS = 0.5  # a Ctrl-C that comes just before a wait without end would not end it
+
 
 @dataclass(frozen=True)
 class Result:
@@ -62,7 +64,8 @@ def play_all(
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join()
+                while thread.is_alive():
+                    thread.join(_LOOK_SECONDS)
         finally:  # nothing to do, but after Ctrl-C
             for worker in benches:
                 worker.stop()
