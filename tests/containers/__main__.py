@@ -1,6 +1,7 @@
 """`make test-containers`: gets a container engine where none is at hand and one may be installed, then runs the tests.
 
-Where no engine can be had, one sentence says why, and the exit code is 0.
+Where no engine can be had, one sentence says why, and the exit code is 0. With `--prepare` it gets the engine and what
+stand-ins of AWS's base images are made of, and runs no test.
 """
 
 import io
@@ -16,16 +17,19 @@ from pathlib import Path
 
 import pytest
 
+from local_cloud.containers.bases import BaseImages
 from local_cloud.containers.engine import DEBIAN_PACKAGES, Engine, EngineError, EngineMissingError, find_engine, remove
+from local_cloud.images import ImageError
 from local_cloud.lambda_runtime.emulator import emulator_binary
+from tests.containers.conftest import CACHE, ROOT, base_of
 
-ROOT = Path(__file__).resolve().parents[2]
 _RUNS_SECONDS = 10.0
 _TEST_SECONDS = 1200
 
 
 def main() -> int:
     """Find or install an engine, run the tests, and return their exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that everything is removed
     with tempfile.TemporaryDirectory(prefix="treering-engine-") as folder:
         problem = _problem(Path(folder) / "engine")
         if problem and _may_install():
@@ -34,9 +38,24 @@ def main() -> int:
     if problem:
         _tell(f"make test-containers is skipped: {problem}")
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that everything is removed
+    if sys.argv[1:] == ["--prepare"]:
+        _prepare()
+        return 0
     # the first test waits for the images to be built
     return int(pytest.main([str(ROOT / "tests" / "containers"), f"--timeout={_TEST_SECONDS}", *sys.argv[1:]]))
+
+
+def _prepare() -> None:
+    """Fill the cache, with storage that is removed again; what goes wrong is for the tests to tell."""
+    with tempfile.TemporaryDirectory(prefix="treering-engine-") as parent:
+        folder = Path(parent) / "engine"
+        engine = find_engine(folder)
+        try:
+            BaseImages(engine, CACHE).find(base_of(ROOT / "sagemaker_jobs" / "Dockerfile"))
+        except (ImageError, EngineError, TimeoutError) as problem:
+            _tell(f"no base image: {problem}")
+        finally:
+            remove(engine, folder)
 
 
 def _tell(line: str) -> None:

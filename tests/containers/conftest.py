@@ -22,7 +22,8 @@ from local_cloud.containers.images import ContainerImages
 from local_cloud.images import ImageRegistry, ImageSpec
 from tests.containers.measurements import Measurements
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".treering" / "cache"  # the archive that stand-ins are made of; `make clean` removes it
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
 _MEASUREMENTS = pytest.StashKey[tuple[Measurements, str]]()
 _MEGABYTE = 1e6
@@ -60,17 +61,15 @@ def place(pytestconfig: pytest.Config) -> Iterator[Place]:
     """The engine, with storage of its own where it is Podman's; removed with everything in it."""
     state = Path(tempfile.mkdtemp(prefix="treering-containers-"))
     folder = state / "containers"
-    # the archive that stand-ins are made of is kept for the next time; `make clean` removes it
-    cache = ROOT / ".treering" / "cache"
-    cache.mkdir(parents=True, exist_ok=True)
-    (state / "cache").symlink_to(cache)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (state / "cache").symlink_to(CACHE)
     try:
         engine = find_engine(folder)
     except EngineMissingError as missing:
         pytest.skip(str(missing))
     pytestconfig.stash[_MEASUREMENTS] = (Measurements(), f"{engine.name} {engine.version}")
     try:
-        yield Place(state, engine, BaseImages(engine, cache))
+        yield Place(state, engine, BaseImages(engine, CACHE))
     finally:
         container.remove_all()
         remove(engine, folder)
