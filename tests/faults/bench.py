@@ -56,6 +56,8 @@ class Bench(Cloud):
         super().__init__(folder)
         self.outputs: Mapping[str, str] = {}
         self._resources: dict[str, str] = {}
+        self._began: dict[str, datetime] = {}  # by execution
+        self._histories: dict[str, list[dict[str, Any]]] = {}  # likewise
         self.traffic = Traffic(self)
 
     def prepare(self) -> None:
@@ -190,15 +192,26 @@ class Bench(Cloud):
     def _rollouts(self, arn: str) -> list[str]:
         """The rollouts that were started since an execution was, in their order."""
         states = self.client("stepfunctions")
-        began = states.describe_execution(executionArn=arn)["startDate"]
+        if arn not in self._began:
+            self._began[arn] = states.describe_execution(executionArn=arn)["startDate"]
+        began = self._began[arn]
         listed = states.list_executions(stateMachineArn=self.outputs["RolloutStateMachineArn"])["executions"]
         return [each["executionArn"] for each in reversed(listed) if each["startDate"] >= began]
 
     def history(self, arn: str) -> list[dict[str, Any]]:
         """All events of an execution, and of the rollouts that were started since."""
-        paginate = self.client("stepfunctions").get_paginator("get_execution_history").paginate
-        pages = [page for each in (arn, *self._rollouts(arn)) for page in paginate(executionArn=each)]
-        return [event for page in pages for event in page["events"]]
+        return [event for each in (arn, *self._rollouts(arn)) for event in self._events(each)]
+
+    def _events(self, arn: str) -> list[dict[str, Any]]:
+        """All events of an execution; read only where there are more than the last time."""
+        states, known = self.client("stepfunctions"), self._histories.get(arn)
+        if known:
+            newest = states.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=1)["events"]
+            if newest[0]["id"] == known[-1]["id"]:
+                return known
+        pages = states.get_paginator("get_execution_history").paginate(executionArn=arn)
+        self._histories[arn] = [event for page in pages for event in page["events"]]
+        return self._histories[arn]
 
     # -- the state machine ---------------------------------------------------------------------------------
 

@@ -231,13 +231,16 @@ def test_an_update_that_bakes_is_seen_and_need_not_be_waited_for(up: Up) -> None
 
 
 def baking(up: Up) -> dict[str, Any]:
-    """The rollout that is under way, once its update bakes."""
-    deadline = time.monotonic() + 120
+    """The rollout that is under way, once its update bakes: asked of the command when the cloud knows of a wait."""
+    waiting = f"{up.environment['AWS_ENDPOINT_URL']}/_local_cloud/waiting"
+    deadline, found = time.monotonic() + 120, []
     while time.monotonic() < deadline:
-        found = up.json("status")["under_way"]["rollouts"]
+        with urllib.request.urlopen(waiting, timeout=60) as answer:
+            waits_now = json.load(answer)["waiting"]
+        found = up.json("status")["under_way"]["rollouts"] if waits_now else []
         if found and found[0]["bakes"]:
             return dict(found[0])
-        time.sleep(0.5)
+        time.sleep(0.2)
     raise AssertionError(f"the update never baked: {found}")
 
 

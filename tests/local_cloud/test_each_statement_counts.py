@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local_cloud.template_file import read_template
+from tests.local_cloud.clients import client
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = read_template(ROOT / "template.yaml")
@@ -90,7 +89,7 @@ class Application:
     """The application in a cloud that is up, after one good run."""
 
     endpoint: str
-    session: boto3.Session
+    keys: tuple[str, str, str]  # region, access key, secret access key
     state: Path
     physical: dict[str, str]  # logical ID → physical ID
     machines: list[Machine] = field(default_factory=list)
@@ -98,8 +97,7 @@ class Application:
 
     def client(self, service: str) -> Any:
         """A client with the administrator's credentials."""
-        config = Config(retries={"total_max_attempts": 1}, proxies={}, read_timeout=120)
-        return self.session.client(service, endpoint_url=self.endpoint, config=config)
+        return client(service, self.endpoint, *self.keys, read_seconds=120)
 
     def read_machines(self) -> None:
         """Read all state machines, and the history of the last execution of each."""
@@ -189,11 +187,9 @@ def application(tmp_path_factory: pytest.TempPathFactory, thin_source: Path) -> 
         done = treering("run", "--json", state=state)
         assert done.returncode == 0, done.stdout + done.stderr
         said = json.loads(up.stdout)
-        keys = said["environment"]
-        session = boto3.Session(
-            keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], region_name=keys["AWS_REGION"]
-        )
-        made = Application(keys["AWS_ENDPOINT_URL"], session, state, {})
+        told = said["environment"]
+        keys = (told["AWS_REGION"], told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"])
+        made = Application(told["AWS_ENDPOINT_URL"], keys, state, {})
         resources = made.client("cloudformation").describe_stack_resources(StackName=said["stack"]["name"])
         for one in resources["StackResources"]:
             made.physical[one["LogicalResourceId"]] = one["PhysicalResourceId"]
@@ -337,7 +333,7 @@ def run_from(application: Application, machine: Machine, state: str) -> Outcome:
                     return Outcome(state, f"{details.get('error')}: {details.get('cause')}")
                 if event.get("stateExitedEventDetails", {}).get("name") == state:
                     return Outcome(None)
-            time.sleep(0.1)
+            time.sleep(0.2)
     finally:
         if client.describe_execution(executionArn=arn)["status"] == "RUNNING":
             client.stop_execution(executionArn=arn)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-
+from tests.local_cloud.clients import client
 from tests.local_cloud.test_cli_run import treering
+
+_OF_A_CLIENT = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,8 @@ class UpCloud:
     outputs: dict[str, str]
 
     def client(self, service: str) -> Any:
-        """A stranger's client."""
-        session = boto3.Session(
-            self.environment["AWS_ACCESS_KEY_ID"],
-            self.environment["AWS_SECRET_ACCESS_KEY"],
-            region_name=self.environment["AWS_DEFAULT_REGION"],
-        )
-        return session.client(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])
+        """A stranger's client, made once."""
+        return client(service, *(self.environment[name] for name in _OF_A_CLIENT))
 
     def json(self, *arguments: str) -> Any:
         """What a command answers a script."""

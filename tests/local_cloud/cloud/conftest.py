@@ -11,9 +11,9 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
 
 from local_cloud.deploy import Deployment, Progress, deploy
+from tests.local_cloud.clients import client
 from tests.local_cloud.cloud_process import RunningCloud, start_cloud
 
 APPLICATION = Path(__file__).parent / "application"
@@ -41,8 +41,9 @@ class Cloud:
 
     def client(self, service: str, session: boto3.Session | None = None) -> Any:
         """Client of a service, the administrator's unless another session is given."""
-        config = Config(retries={"total_max_attempts": 1})
-        return (session or self.administrator).client(service, endpoint_url=self.endpoint, config=config)
+        found = (session or self.administrator).get_credentials().get_frozen_credentials()
+        keys = [key for key in found[:3] if key]  # the last of them a session's token
+        return client(service, self.endpoint, self.running.file.region, *keys)
 
     def output(self, name: str) -> str:
         """An output of the stack."""

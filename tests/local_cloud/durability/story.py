@@ -15,13 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cli import cloud as clouds
 from local_cloud.deploy import Deployment, deploy
 from local_cloud.state_directory import read_cloud
+from tests.local_cloud.clients import client
 from tests.local_cloud.cloud_process import RunningCloud, start_cloud
 
 APPLICATION = Path(__file__).parent / "application"
@@ -57,9 +56,8 @@ class Life:
     def client(self, service: str, key: tuple[str, str] | None = None) -> Any:
         """A client of a service, the administrator's unless a key is given."""
         file = self.running.file
-        session = boto3.Session(*(key or (file.access_key_id, file.secret_access_key)), region_name=file.region)
-        config = Config(retries={"total_max_attempts": 1}, read_timeout=PATIENCE)
-        return session.client(service, endpoint_url=file.endpoint, config=config)  # type: ignore[call-overload]
+        keys = key or (file.access_key_id, file.secret_access_key)
+        return client(service, file.endpoint, file.region, *keys, read_seconds=PATIENCE)
 
     @cached_property
     def s3(self) -> Any:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
+from tests.local_cloud.clients import client
 from tests.local_cloud.cloud_process import RunningCloud, start_cloud
 from tests.local_cloud.sagemaker.conftest import aws_endpoint, cloud  # noqa: F401  fixtures
 
@@ -24,9 +23,8 @@ class Whole:
     def client(self, service: str, tries: int = 1) -> Any:
         """Client of a service that tries a call so often."""
         file = self.running.file
-        session = boto3.Session(file.access_key_id, file.secret_access_key, region_name=file.region)
-        config = Config(retries={"total_max_attempts": tries}, connect_timeout=5, read_timeout=20)
-        return session.client(service, endpoint_url=file.endpoint, config=config)
+        keys = (file.access_key_id, file.secret_access_key)
+        return client(service, file.endpoint, file.region, *keys, tries=tries, read_seconds=20)
 
     def faults(self, method: str, body: object = None) -> tuple[int, Any]:
         """Status and answer of the path of the faults."""

@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local_cloud.deploy import deploy
+from tests.local_cloud.clients import client
 from tests.local_cloud.cloud_process import RunningCloud, start_cloud
 
 APPLICATION = Path(__file__).parent / "application"
@@ -31,9 +30,7 @@ class Hosting:
     def client(self, service: str, keys: tuple[str, ...] | None = None) -> Any:
         """A client, the administrator's unless keys are given."""
         file = self.running.file
-        session = boto3.Session(*(keys or (file.access_key_id, file.secret_access_key)), region_name=file.region)
-        config = Config(retries={"total_max_attempts": 1})
-        return session.client(service, endpoint_url=file.endpoint, config=config)  # type: ignore[call-overload]
+        return client(service, file.endpoint, file.region, *(keys or (file.access_key_id, file.secret_access_key)))
 
     def call(self, path: str, body: object = None) -> dict[str, Any]:
         """The answer of one of the cloud's own paths."""
