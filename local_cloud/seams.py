@@ -62,14 +62,23 @@ SYMBOLS: dict[str, tuple[str, ...]] = {
         "resolve_credential",
         "validate_policy_document",
     ),
-    "services.cloudformation.changesets": ("_find_change_set", "_resolve_parameters", "validate_template_support"),
+    "services.cloudformation.changesets": (
+        "_diff_resources",
+        "_evaluate_conditions",
+        "_find_change_set",
+        "_resolve_parameters",
+        "validate_template_support",
+    ),
+    "services.cloudformation.engine": ("_evaluate_conditions", "_resolve_refs"),
     "services.cloudformation.handlers": (
         "_ACTION_HANDLERS",
         "_error",
+        "_evaluate_conditions",
         "_imported_export_names",
         "_p",
         "_resolve_parameters",
         "_resolve_stack",
+        "_stack_has_no_updates",
         "validate_template_support",
     ),
     "services.cloudformation.provisioners": (
@@ -83,6 +92,7 @@ SYMBOLS: dict[str, tuple[str, ...]] = {
     "services.cloudformation.stacks": (
         "_add_event",
         "_delete_resource",
+        "_evaluate_conditions",
         "_provision_resource",
         "_resolve_stack_outputs",
         "_runs_on_worker_thread",

@@ -61,13 +61,18 @@ def followed_by(handlers: Handlers, *, apply: After) -> Handlers:
     return {**handlers, "create": create_and_apply, "update": update_and_apply}
 
 
-def refuse_taken_names(handlers: Handlers, type_name: str, name: str, taken: Callable[[str], bool]) -> Handlers:
-    """Return handlers whose create refuses a name that is in use, as AWS does, instead of overwriting its owner."""
+def refuse_taken_names(
+    handlers: Handlers, type_name: str, name: str, taken: Callable[[str, Properties], bool]
+) -> Handlers:
+    """Return handlers whose create refuses a name that is in use, as AWS does, instead of overwriting its owner.
+
+    ``taken(wanted name, properties)`` says whether it is.
+    """
     create = handlers["create"]
 
     def careful_create(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
         wanted = properties.get(name)
-        if wanted and taken(wanted):
+        if wanted and taken(wanted, properties):
             raise ValueError(f"{type_name} {wanted} already exists: delete it, or choose another {name}")
         made: Provisioned = create(logical_id, properties, stack_name)
         return made

@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ministack.services import cloudwatch_logs, iam, lambda_svc, sns, sqs
+from ministack.services import cloudwatch, cloudwatch_logs, eventbridge, iam, lambda_svc, sns, sqs
 from ministack.services.cloudformation import changesets, provisioners, stacks
 from ministack.services.cloudformation import handlers as requests
 
 from local_cloud.cloudformation import (
     buckets,
+    conditions,
     exports,
     model_package_groups,
     notifications,
@@ -23,7 +24,7 @@ from local_cloud.cloudformation import (
 )
 from local_cloud.cloudformation import requests as refusals
 from local_cloud.cloudformation.checks import UnsupportedTemplateError, check
-from local_cloud.cloudformation.handlers import Handlers, refuse_taken_names
+from local_cloud.cloudformation.handlers import Handlers, Properties, refuse_taken_names
 from local_cloud.cloudformation.structure import check_structure
 from local_cloud.cloudformation.updates import Updates
 
@@ -34,6 +35,7 @@ def install(
     state_machines: Callable[[], state_machine.StateMachines], sagemaker: Callable[[], model_package_groups.SageMaker]
 ) -> None:
     """Install the local cloud's table of supported properties and its provisioners."""
+    conditions.install()
     _install_checks()
     refusals.install()
     replacement.install()
@@ -64,14 +66,21 @@ def install(
     table["AWS::StepFunctions::StateMachine"] = state_machine.state_machine_handlers(state_machines)
     table["AWS::SageMaker::ModelPackageGroup"] = model_package_groups.model_package_group_handlers(sagemaker)
     _install_worker_thread()
-    taken: dict[str, tuple[str, Callable[[str], bool]]] = {
-        "AWS::Logs::LogGroup": ("LogGroupName", lambda name: name in cloudwatch_logs._log_groups),
-        "AWS::SQS::Queue": ("QueueName", lambda name: name in sqs._queue_name_to_url),
-        "AWS::Lambda::Function": ("FunctionName", lambda name: name in lambda_svc._functions),
-        "AWS::IAM::Role": ("RoleName", lambda name: name in iam._roles),
+    taken: dict[str, tuple[str, Callable[[str, Properties], bool]]] = {
+        "AWS::CloudWatch::Alarm": ("AlarmName", lambda name, _: name in cloudwatch._alarms),
+        "AWS::Events::Rule": ("Name", _is_rule),
+        "AWS::Logs::LogGroup": ("LogGroupName", lambda name, _: name in cloudwatch_logs._log_groups),
+        "AWS::SNS::Topic": ("TopicName", lambda name, _: any(arn.endswith(f":{name}") for arn in sns._topics)),
+        "AWS::SQS::Queue": ("QueueName", lambda name, _: name in sqs._queue_name_to_url),
+        "AWS::Lambda::Function": ("FunctionName", lambda name, _: name in lambda_svc._functions),
+        "AWS::IAM::Role": ("RoleName", lambda name, _: name in iam._roles),
     }
     for type_name, (property_name, is_taken) in taken.items():
         table[type_name] = refuse_taken_names(table[type_name], type_name, property_name, is_taken)
+
+
+def _is_rule(name: str, properties: Properties) -> bool:
+    return eventbridge._rule_key(name, properties.get("EventBusName") or "default") in eventbridge._rules
 
 
 def _install_worker_thread() -> None:
@@ -89,12 +98,13 @@ def _install_checks() -> None:
     """Hold every expanded template against the table where the emulator validates it: before a change set exists."""
     emulators_own = changesets.validate_template_support
 
-    def validate(template: Any, conditions: Any, params: Any = None) -> None:
-        check_structure(template)
-        emulators_own(template, conditions, params)
+    def validate(template: Any, holding: Any, params: Any = None) -> None:
+        conditions.check(template)  # ValidateTemplate takes conditions that cannot be evaluated for unknown ones
+        check_structure(template, holding)
+        emulators_own(template, holding, params)
         if template.get("Transform"):
             return  # ValidateTemplate sees templates before the transform; a deployment comes here after it
-        for finding in check(template, conditions):
+        for finding in check(template, holding):
             _logger.info("without local effect: %s", finding)
 
     changesets.validate_template_support = validate

@@ -1,11 +1,11 @@
-"""Requests that CloudFormation refuses for what they name or for the state that a stack is in."""
+"""Requests that CloudFormation refuses for what they name or for the state of a stack; change sets of outputs alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack.services.cloudformation import changesets, handlers
+from ministack.services.cloudformation import changesets, handlers, stacks
 
 Request = Any
 Response = Any
@@ -28,6 +28,10 @@ _LEFT_OUT = (
 )
 
 
+class _RefusedError(Exception):
+    """A template that cannot follow on the one that a stack has."""
+
+
 def install() -> None:
     """Lay the checks around the emulator's handlers."""
     actions: dict[str, Callable[[Request], Response]] = handlers._ACTION_HANDLERS
@@ -40,14 +44,19 @@ def install() -> None:
     }
     for action, check in checks.items():
         actions[action] = _checked(check, actions[action])
+    actions["CreateChangeSet"] = _with_changed_outputs(actions["CreateChangeSet"])
     for action in _LEFT_OUT:
         actions[action] = _refusal(action)
     _check_parameters()
+    _check_types()
 
 
 def _checked(check: Callable[[Request], Response | None], handle: Callable[[Request], Response]) -> Any:
     def answer(request: Request) -> Response:
-        return check(request) or handle(request)
+        try:
+            return check(request) or handle(request)
+        except _RefusedError as error:
+            return _error("ValidationError", str(error))
 
     return answer
 
@@ -123,6 +132,77 @@ def _refuse_deletion(request: Request) -> Response | None:
             f"Stack [{stack['StackId']}] cannot be deleted while in status {stack['StackStatus']}",
         )
     return None
+
+
+def _with_changed_outputs(handle: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """Let a change set be executed that changes nothing but outputs: it has no changes, and is none that failed.
+
+    https://github.com/aws/aws-cdk/pull/2029 tells of it; the emulator fails such a change set as one without changes.
+    """
+
+    def create(request: Request) -> Response:
+        response = handle(request)
+        _, change_set = changesets._find_change_set(
+            handlers._p(request, "ChangeSetName"), handlers._p(request, "StackName")
+        )
+        stack = handlers._resolve_stack(change_set["StackName"]) if change_set else None
+        if (
+            stack is not None
+            and (change_set["ChangeSetType"], change_set["Status"]) == ("UPDATE", "FAILED")
+            and not change_set["Changes"]
+            and _outputs_change(stack, change_set)
+        ):
+            change_set.update(Status="CREATE_COMPLETE", ExecutionStatus="AVAILABLE", StatusReason="")
+        return response
+
+    return create
+
+
+def _outputs_change(stack: Mapping[str, Any], change_set: Mapping[str, Any]) -> bool:
+    template, values = change_set["_template"], change_set["_resolved_params"]
+    try:
+        outputs, _ = stacks._resolve_stack_outputs(
+            template.get("Outputs") or {},
+            changesets._evaluate_conditions(template, values),
+            stack["_resources"],
+            values,
+            template.get("Mappings") or {},
+            stack["StackName"],
+            stack["StackId"],
+        )
+    except ValueError:
+        return True  # the update will say what is wrong with it, and roll back
+    return bool(outputs != stack["Outputs"])
+
+
+def _check_types() -> None:
+    """Refuse a template that gives a resource of the stack another type, where the emulator compares the two."""
+    emulators_diff, emulators_no_updates = changesets._diff_resources, handlers._stack_has_no_updates
+
+    def diff(old: Any, new: Any, resources: Any, template: Any, *rest: Any) -> Any:
+        _refuse_other_types(resources or {}, template)
+        return emulators_diff(old, new, resources, template, *rest)
+
+    def has_no_updates(stack: Any, template: Any, *rest: Any) -> Any:
+        _refuse_other_types(stack.get("_resources") or {}, template)
+        return emulators_no_updates(stack, template, *rest)
+
+    changesets._diff_resources = diff
+    handlers._stack_has_no_updates = has_no_updates
+
+
+def _refuse_other_types(resources: Mapping[str, Any], template: Mapping[str, Any]) -> None:
+    wanted = template.get("Resources") or {}
+    other = [
+        name
+        for name, resource in resources.items()
+        if name in wanted and resource.get("ResourceType", wanted[name]["Type"]) != wanted[name]["Type"]
+    ]
+    if other:
+        raise _RefusedError(
+            "Update of resource type is not permitted. The new template modifies resource type of the following "
+            f"resources: [{', '.join(sorted(other))}]"
+        )
 
 
 def _check_parameters() -> None:

@@ -17,5 +17,16 @@ from tests.faults.scenarios import (
 _MODULES = (data_source, csv_content, settings, events, services, functions, jobs, endpoint, waits, cloud)
 _FOUND = [scenario for module in _MODULES for scenario in module.SCENARIOS]
 # as the data goes, whichever module a scenario stands in
-_GROUPS = ("data source", "content", "account", "events", "services", "functions", "jobs", "endpoint", "waits", "local cloud")
+_GROUPS = (
+    "data source",
+    "content",
+    "account",
+    "events",
+    "services",
+    "functions",
+    "jobs",
+    "endpoint",
+    "waits",
+    "local cloud",
+)
 ALL: tuple[Scenario, ...] = tuple(sorted(_FOUND, key=lambda scenario: _GROUPS.index(scenario.group)))

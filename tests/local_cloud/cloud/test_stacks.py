@@ -455,6 +455,71 @@ def test_exports_belong_to_one_stack_and_stay_while_they_are_imported(cloud: Any
     assert exports == ["renamed"]
 
 
+def test_outputs_alone_can_be_changed_by_a_change_set(stack: Stack) -> None:
+    """It has no changes and can be executed; the next one, with nothing new at all, fails."""
+    template: dict[str, Any] = {"Resources": {"Queue": queue()}}
+    stack.deploy(template["Resources"])
+    template["Outputs"] = {"Name": {"Value": {"Fn::GetAtt": ["Queue", "QueueName"]}}}
+    seen = []
+    for name in ("first", "second"):
+        of = {"StackName": stack.name, "ChangeSetName": name}
+        stack.cloudformation.create_change_set(**of, TemplateBody=json.dumps(template), ChangeSetType="UPDATE")
+        described = stack.cloudformation.describe_change_set(**of)
+        seen.append((described["Status"], described["ExecutionStatus"], described["Changes"]))
+        if described["ExecutionStatus"] == "AVAILABLE":
+            stack.cloudformation.execute_change_set(**of)
+            stack.cloudformation.get_waiter("stack_update_complete").wait(
+                StackName=stack.name, WaiterConfig={"Delay": 0.05}
+            )
+    [output] = stack.cloudformation.describe_stacks(StackName=stack.name)["Stacks"][0]["Outputs"]
+
+    assert seen == [("CREATE_COMPLETE", "AVAILABLE", []), ("FAILED", "UNAVAILABLE", [])]
+    assert output["OutputValue"] == stack.physical("Queue").rsplit("/", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("operation", "options"), [("update_stack", {}), ("create_change_set", {"ChangeSetName": "o"})]
+)
+def test_a_resource_keeps_its_type(stack: Stack, operation: str, options: dict[str, str]) -> None:
+    """Another type under the same logical ID is refused before anything is done."""
+    stack.deploy({"Thing": queue()})
+    body = json.dumps({"Resources": {"Thing": {"Type": "AWS::SNS::Topic"}}})
+
+    with pytest.raises(ClientError, match=r"modifies resource type of the following resources: \[Thing\]"):
+        getattr(stack.cloudformation, operation)(StackName=stack.name, TemplateBody=body, **options)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "taken"}},
+        {"Type": "AWS::Events::Rule", "Properties": {"Name": "taken", "ScheduleExpression": "rate(1 day)"}},
+        {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {
+                "AlarmName": "taken",
+                "Namespace": "Treering",
+                "MetricName": "Errors",
+                "ComparisonOperator": "GreaterThanThreshold",
+                "EvaluationPeriods": 1,
+                "Threshold": 1,
+                "Period": 60,
+                "Statistic": "Sum",
+            },
+        },
+    ],
+)
+def test_a_name_of_ones_own_belongs_to_one_resource(stack: Stack, resource: dict[str, Any]) -> None:
+    """Under another logical ID it is made anew, and its predecessor stands in its way: the stack rolls back."""
+    stack.deploy({"One": resource})
+    before = stack.physical("One")
+    with pytest.raises(WaiterError):
+        stack.deploy({"Other": resource}, update=True)
+
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert stack.physical("One") == before
+
+
 PARAMETERS = {
     "Kind": {"Type": "String", "AllowedValues": ["a", "b"]},
     "Count": {"Type": "Number", "MinValue": 2, "MaxValue": 5, "Default": 3},
@@ -498,6 +563,9 @@ def test_a_secret_parameter_is_not_shown(stack: Stack) -> None:
     }
 
 
+NEVER = {"Conditions": {"C": {"Fn::Equals": ["a", "b"]}}}
+
+
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
@@ -521,6 +589,89 @@ def test_a_secret_parameter_is_not_shown(stack: Stack) -> None:
         (
             {"Resources": {"A": {**queue(), "DependsOn": "B"}, "B": {**queue(), "DependsOn": "A"}}},
             r"Circular dependency between resources: \[A, B\]",
+        ),
+        (
+            {"Resources": {"Q": queue(QueueName={"Ref": "AWS::AccountID"})}},
+            r"Unresolved resource dependencies \[AWS::AccountID\] in the Resources block",
+        ),
+        (
+            {"Resources": {"Q": queue()}, "Conditions": {"C": {"Fn::Equals": [{"Ref": "Nope"}, "yes"]}}},
+            r"Unresolved dependencies \[Nope\]. Cannot reference resources in the Conditions block",
+        ),
+        (
+            {"Resources": {"Q": queue()}, "Conditions": {"C": {"Fn::Not": [{"Condition": "Nope"}]}}},
+            "Unresolved condition dependency Nope in the Conditions block",
+        ),
+        (
+            {"Resources": {"Q": queue()}, "Conditions": {name: {"Fn::Not": [{"Condition": name}]} for name in "C"}},
+            r"Found circular condition dependency: \[C\]",
+        ),
+        (
+            {"Resources": {"Q": queue()}, "Conditions": {"C": {"Fn::Equals": ["alone"]}}},
+            "every Fn::Equals object requires a list of 2 string parameters",
+        ),
+        ({"Resources": {"Q": queue()}, "Conditions": {"C": "yes"}}, "Conditions can only be boolean operations"),
+        (
+            {"Resources": {"Q": {**queue(), "Condition": "C"}}, **NEVER, "Outputs": {"O": {"Value": {"Ref": "Q"}}}},
+            r"Unresolved resource dependencies \[Q\] in the Outputs block",
+        ),
+        (
+            {
+                "Resources": {
+                    "A": {**queue(), "Condition": "C"},
+                    "B": queue(QueueName={"Fn::Sub": "of-${A.QueueName}"}),
+                },
+                **NEVER,
+            },
+            r"Unresolved resource dependencies \[A\] in the Resources block",
+        ),
+        (
+            {"Resources": {"Q": {**queue(), "DeletionPolicy": "Retian"}}},
+            "Unrecognized DeletionPolicy Retian for resour",
+        ),
+        (
+            {"Resources": {"Q": queue()}, "Parameters": {"P": {"Type": "Strng", "Default": "a"}}},
+            "Unrecognized parameter type: Strng",
+        ),
+        (
+            {"Resources": {"Q": queue()}, "Parameters": {"P": {"Default": "a"}}},
+            "Every Parameters object must contain a Type member",
+        ),
+        (
+            {
+                "Resources": {"Q": queue()},
+                "Parameters": {"P": {"Type": "String", "Default": "a", "AllowedPatern": "a"}},
+            },
+            r"Invalid template parameter property or properties \[AllowedPatern\]",
+        ),
+        (
+            {"Resources": {"Q": queue()}, "Parameters": {"Q": {"Type": "String", "Default": "a"}}},
+            r"Parameters and Resources share the name\(s\) \[Q\]",
+        ),
+        (
+            {
+                "Resources": {"Q": queue(QueueName={"Fn::GetAtt": ["P", "Arn"]})},
+                "Parameters": {"P": {"Type": "String", "Default": "a"}},
+            },
+            "instance of Fn::GetAtt references undefined resource P",
+        ),
+        ({"Resources": {"Q": queue(QueueName={"Fn::Join": "-"})}}, "every Fn::Join object requires two parameters"),
+        ({"Resources": {"Q": queue()}, "AWSTemplateFormatVersion": "2010-09-10"}, "unsupported value for AWSTemplateF"),
+        ({"Resources": {"Q": queue()}, "Outputs": {"O-1": {"Value": "a"}}}, "Output name O-1 is non alphanumeric"),
+        (
+            {"Resources": {"Q": queue()}, "Outputs": {"O": {"Value": "a", "Exports": {"Name": "b"}}}},
+            r"Invalid template output property or properties \[Exports\]",
+        ),
+        (
+            {"Resources": {"Q": queue()}, "Outputs": {"O": {"Value": "a", "Export": {"Name": {"Ref": "Q"}}}}},
+            r"the Name of an Export cannot depend on resources \[Q\]",
+        ),
+        (
+            {
+                "Resources": {"Q": queue()},
+                "Outputs": {name: {"Value": "a", "Export": {"Name": "x"}} for name in ("O", "P")},
+            },
+            "Export names must be unique",
         ),
     ],
 )
