@@ -16,16 +16,19 @@ def last_instants(following: Next, known_by: datetime, count: int, period: timed
     `following` gives the schedule's next instant; `period` that of a rate(…), which counts from its rule's creation and
     so has no instants of its own: then the last is `known_by`. Raises CommandError where the schedule has fewer.
     """
-    if period is not None:
-        return [known_by - number * period for number in reversed(range(count))]
-    last = following(known_by - timedelta(seconds=1))
-    window = _WINDOW * count
-    while window < _FARTHEST:
-        instants = _between(following, last - window, last)
-        if len(instants) >= count:
-            return instants[-count:]
-        window *= 2
-    raise CommandError(f"The schedule has fewer than {count} instants before {last:%Y-%m-%d}.")
+    try:
+        if period is not None:
+            return [known_by - number * period for number in reversed(range(count))]
+        last = following(known_by - timedelta(seconds=1))
+        window = _WINDOW * count
+        while window < _FARTHEST:
+            instants = _between(following, last - window, last)
+            if len(instants) >= count:
+                return instants[-count:]
+            window *= 2
+    except OverflowError:
+        pass  # before the first day that there is
+    raise CommandError(f"The schedule has fewer than {count} instants before {known_by:%Y-%m-%d}.")
 
 
 def next_instants(following: Next, after: datetime, count: int) -> list[datetime]:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command in order: they raise once, except where it must not be torn apart."""
+"""Ctrl-C, SIGTERM and a closed terminal end a command in order: they raise once, but not where that would tear it."""
 
 import signal
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from types import FrameType
 
 from cli.errors import Interrupted
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _holds = 0
 _arrived = False
 _raised = False
@@ -18,6 +18,8 @@ def install() -> None:
     global _arrived, _raised
     _arrived = _raised = False
     for number in _SIGNALS:
+        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            continue  # as `nohup` asks
         signal.signal(number, _handle)
 
 

@@ -1,18 +1,22 @@
 """The command `treering`: its parser, and what its exit codes mean."""
 
 import argparse
+import errno
 import gc
 import importlib
+import io
 import json
 import os
 import sys
 from collections.abc import Sequence
 
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError
 
 from cli import account, interrupts
 from cli import cloud as clouds
 from cli.errors import FAILURE, INTERRUPTED, USAGE, CommandError, Interrupted
+from treering.errors import TreeringError
 
 COMMANDS = (
     *("run", "up", "down", "status"),
@@ -66,6 +70,7 @@ def parser(chosen: str | None = None) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
+    _open_streams()
     interrupts.install()
     _forget_aws()
     given = None
@@ -74,18 +79,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = parser(words[0] if words and words[0] in COMMANDS else None).parse_args(words)
         gc.freeze()
         gc.enable()
-        return int(given.execute(given))
+        code = int(given.execute(given))
+        sys.stdout.flush()
+        return code
     except CommandError as error:
         _explain(error, as_json=getattr(given, "json", False))
         return error.exit_code
-    except HTTPClientError as error:
+    except (HTTPClientError, NoConnectionError) as error:
         _explain(clouds.gone(error), as_json=getattr(given, "json", False))
+        return FAILURE
+    except TreeringError as error:
+        _explain(CommandError(str(error)), as_json=getattr(given, "json", False))
         return FAILURE
     except Interrupted:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output had enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _stop_printing()
         return FAILURE
+    except OSError as error:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _stop_printing()
+        _explain(_of_the_system(error), as_json=getattr(given, "json", False))
+        return FAILURE
+
+
+def _open_streams() -> None:
+    """See to it that there is something to print to, and that no letter is one that it cannot take."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # what was closed before the command began
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # for the whole command
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _stop_printing() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _of_the_system(error: OSError) -> CommandError:
+    """What to say where this machine refused something: a folder that cannot be written, a disk that is full."""
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.errno == errno.ENOSPC:
+        hint = "Make room; `treering down` and run again. --state DIR keeps everything local on another disk."
+    else:
+        hint = "--state DIR keeps everything local in another folder." if error.filename else ""
+    return CommandError(f"{error.filename}: {reason}" if error.filename else reason, hint=hint)
 
 
 def _forget_aws() -> None:

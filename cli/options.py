@@ -1,27 +1,37 @@
 """Options that several commands share, and what they mean."""
 
 import argparse
+import re
 from pathlib import Path
 
 from cli.cloud import REPOSITORY
 from cli.errors import UsageError
-from cli.prepare import Settings
+from cli.prepare import USE_CASE, Settings
 from cli.source import check
 from cli.stack import DEFAULT_NAME
 from local_cloud.template_file import TemplateError, read_template
+from treering.errors import ConfigurationError
 
 STATE = Path(".treering")
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+_STACK_NAME = re.compile("[a-zA-Z][-a-zA-Z0-9]{0,127}")
 
 
 def add_state(parser: argparse.ArgumentParser) -> None:
     """`--state`."""
     parser.add_argument(
         "--state",
-        type=Path,
+        type=_folder,
         default=STATE,
         metavar="DIR",
         help="folder that keeps everything local (default: .treering)",
     )
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a folder, got an empty text")
+    return Path(text)
 
 
 def add_cloud(parser: argparse.ArgumentParser, *, last: bool = True) -> None:
@@ -96,11 +106,22 @@ def settings(options: argparse.Namespace) -> Settings:
         raise UsageError(f"--template {options.template}: {error}") from error
     if unknown := sorted(parameters.keys() - known.keys()):
         raise UsageError(f"--parameter: the template has no {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
+    if USE_CASE in parameters:
+        from treering import use_case  # here, since most commands that share these options need none
+
+        try:
+            use_case.load(parameters[USE_CASE])
+        except ConfigurationError as error:
+            raise UsageError(f"--parameter {USE_CASE}={parameters[USE_CASE]}: {error}") from error
+    if not _STACK_NAME.fullmatch(options.stack_name):
+        raise UsageError(
+            f"--stack-name {options.stack_name!r}: expected a letter, then letters, digits and hyphens, 128 at most."
+        )
     return Settings(
         state=options.state.resolve(),
         template=options.template.resolve(),
         stack_name=options.stack_name,
-        source=check(options.source) if options.source else None,
+        source=check(options.source) if options.source is not None else None,
         parameters=parameters,
         containers=options.containers,
     )

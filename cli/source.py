@@ -34,7 +34,7 @@ def check(name: str) -> str:
     if name in ("ames", "kaggle"):
         return name
     path = Path(name)
-    if not path.exists():
+    if not name or not path.exists():
         raise UsageError(f"--source {name}: there is no such folder or zip, and it is neither 'ames' nor 'kaggle'.")
     return str(path.resolve())
 
@@ -47,9 +47,9 @@ def kaggle_credentials(environment: dict[str, str] | None = None, home: Path | N
     if variables.get("KAGGLE_USERNAME") and variables.get("KAGGLE_KEY"):
         return {"username": variables["KAGGLE_USERNAME"], "key": variables["KAGGLE_KEY"]}
     file = Path(variables.get("KAGGLE_CONFIG_DIR") or (home or Path.home()) / ".kaggle") / "kaggle.json"
-    if not file.exists():
-        return None
     try:
+        if not file.exists():
+            return None
         content = json.loads(file.read_text("utf-8"))
         return {"username": str(content["username"]), "key": str(content["key"])}
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -85,7 +85,7 @@ class Clock:
 
 def to_iso(instant: datetime) -> str:
     """Return an instant as EventBridge writes it: UTC, seconds, ``Z``."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def from_iso(text: str) -> datetime:

@@ -25,6 +25,7 @@ from cli.lock import only_one
 from cli.prepare import Choice
 from local_cloud.template_file import read_template
 
+MOST_WEEKS = 3_000  # a replay looks back sixty years at most
 SUMMARY = "fire the weekly rule and follow the run to its report"
 EPILOG = """\
 Without `treering up`, the run gets a local cloud of its own, which ends with it; what it made stays in DIR/runs/, and
@@ -63,8 +64,8 @@ def execute(given: argparse.Namespace) -> int:
     """Run, print the report, and return the exit code."""
     started = time.monotonic()
     settings = options.settings(given)
-    if given.weeks is not None and given.weeks < 1:
-        raise UsageError(f"--weeks {given.weeks}: expected a whole number of at least 1.")
+    if given.weeks is not None and not 1 <= given.weeks <= MOST_WEEKS:
+        raise UsageError(f"--weeks {given.weeks}: expected a whole number from 1 to {MOST_WEEKS:,}.")
     if given.weeks is not None and not given.approve and _approval_required(settings):
         raise UsageError(
             "--weeks with ApprovalRequired=true: each week would wait for a person, and the next one with it.",

@@ -36,7 +36,8 @@ RESERVED = frozenset(
 )
 # The function reaches the internet as this machine does: through its proxy, trusting its certificates.
 _OF_THE_MACHINE = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
-_LOOPBACK = ("127.0.0.1", "localhost")
+# 127.0.0.2 is where the local data source's storage answers; not every client reads 127.0.0.0/8.
+_LOOPBACK = ("127.0.0.1", "127.0.0.2", "localhost")
 # Lambda's user; its home is not there, so that nothing of the developer's own configuration is seen.
 _HOME = "/home/sbx_user1051"
 
