@@ -30,6 +30,7 @@ from local_cloud.job_changes import JobChanges
 from local_cloud.messages import scope_of
 from local_cloud.metrics import Measurements, Metric, publish_execution_metric
 from local_cloud.once import IMPORTING, Once
+from local_cloud.topics import guard_topics
 from local_cloud.waits import ClockWaits
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Services:
         handlers["lambda"] = guard_passed_roles(late_handler(self.lambda_runtime, lambda _runtime: functions), _LAMBDA)
         handlers["events"] = guard_passed_roles(events, _EVENTS)
         handlers["s3"] = guard_s3(objects)
+        handlers["sns"] = guard_topics(handlers["sns"])
 
     def warm_up(self) -> None:
         """Make all services now."""

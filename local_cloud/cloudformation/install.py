@@ -52,6 +52,7 @@ def install(
     wrap("AWS::SecretsManager::Secret", secrets.secret_handlers)
     wrap("AWS::SSM::Parameter", parameters.parameter_handlers)
     wrap("AWS::Lambda::Permission", notifications.permission_handlers)
+    wrap("AWS::SQS::Queue", notifications.queue_handlers)
     wrap("AWS::SNS::Topic", notifications.topic_handlers)
     wrap("AWS::SNS::Subscription", notifications.subscription_handlers)
     wrap("AWS::SQS::QueuePolicy", notifications.attached_policy_handlers, "Queues", lambda: sqs._queues)

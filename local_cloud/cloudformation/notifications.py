@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Container
 from typing import Any
 
 from ministack.core.arn import parse_arn
 from ministack.core.responses import get_account_id
-from ministack.services import eventbridge, lambda_svc, sns
+from ministack.services import lambda_svc, sns
 
 from local_cloud.cloudformation.handlers import Handlers, Properties, followed_by, with_checks
+from local_cloud.event_rules import check_rule, check_targets
 from local_cloud.event_targets import SUPPORTED_SERVICES
+from local_cloud.metric_rules import alarm_problem
+from local_cloud.topics import subscription_problem, topic_problem
 
-#: https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html, "Protocol"; `supported` says which do nothing here.
-_PROTOCOLS = frozenset({"http", "https", "email", "email-json", "sms", "sqs", "application", "lambda", "firehose"})
 _MOST_TARGETS = 5  # EventBridge quotas, "Targets per rule"
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html, "QueueName"
+_QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo")
 
 
 def permission_handlers(handlers: Handlers) -> Handlers:
@@ -29,8 +33,19 @@ def permission_handlers(handlers: Handlers) -> Handlers:
     return with_checks(handlers, before=check)
 
 
+def queue_handlers(handlers: Handlers) -> Handlers:
+    """Return handlers that refuse a name that CreateQueue refuses."""
+
+    def check(properties: Properties) -> None:
+        name = properties.get("QueueName")
+        if name and not _QUEUE_NAME.fullmatch(str(name)):
+            raise ValueError("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+
+    return with_checks(handlers, before=check)
+
+
 def topic_handlers(handlers: Handlers) -> Handlers:
-    """Return handlers that give a topic AWS's default policy and leave e-mail subscriptions to be confirmed."""
+    """Return handlers that check a topic as SNS does, give it AWS's default policy and leave e-mail unconfirmed."""
 
     def apply(arn: str, old: Properties, new: Properties) -> None:
         attributes = sns._topics[arn]["attributes"]
@@ -43,8 +58,9 @@ def topic_handlers(handlers: Handlers) -> Handlers:
         _unconfirm_email(sns._topics[arn])
 
     def check(properties: Properties) -> None:
+        _refuse(topic_problem(properties.get("TopicName") or None, str(properties.get("DisplayName", ""))))
         for subscription in properties.get("Subscription") or []:
-            _check_protocol(subscription)
+            _refuse(subscription_problem(subscription))
 
     return followed_by(with_checks(handlers, before=check), apply=apply)
 
@@ -55,7 +71,7 @@ def subscription_handlers(handlers: Handlers) -> Handlers:
     def check(properties: Properties) -> None:
         if properties.get("TopicArn") not in sns._topics:
             raise ValueError(f"Topic does not exist: {properties.get('TopicArn')}")
-        _check_protocol(properties)
+        _refuse(subscription_problem(properties))
 
     def apply(arn: str, _old: Properties, new: Properties) -> None:
         for subscription in sns._topics[new["TopicArn"]]["subscriptions"]:
@@ -82,11 +98,7 @@ def rule_handlers(handlers: Handlers) -> Handlers:
     """Return handlers that check schedule, pattern and targets of a rule as PutRule and PutTargets do."""
 
     def check(properties: Properties) -> None:
-        schedule = properties.get("ScheduleExpression") or ""
-        if not schedule and not properties.get("EventPattern"):
-            raise ValueError("a rule needs a ScheduleExpression or an EventPattern")
-        if not eventbridge._validate_schedule_expression(schedule):
-            raise ValueError(f"Parameter ScheduleExpression is not valid: {schedule!r}")
+        check_rule(properties)
         targets = properties.get("Targets") or []
         if len(targets) > _MOST_TARGETS:
             raise ValueError(f"a rule takes at most {_MOST_TARGETS} targets, not {len(targets)}")
@@ -97,14 +109,16 @@ def rule_handlers(handlers: Handlers) -> Handlers:
                     f"target {target['Id']}: the local cloud delivers events to {', '.join(SUPPORTED_SERVICES)}, "
                     f"not to {service}"
                 )
+        check_targets(targets)
 
     return with_checks(handlers, before=check)
 
 
 def alarm_handlers(handlers: Handlers) -> Handlers:
-    """Return handlers that refuse an alarm action other than a topic."""
+    """Return handlers that check an alarm as PutMetricAlarm does, and refuse an action other than a topic."""
 
     def check(properties: Properties) -> None:
+        _refuse(alarm_problem(properties))
         for kind in ("AlarmActions", "OKActions", "InsufficientDataActions"):
             for action in properties.get(kind) or []:
                 if parse_arn(action).service != "sns":
@@ -113,10 +127,9 @@ def alarm_handlers(handlers: Handlers) -> Handlers:
     return with_checks(handlers, before=check)
 
 
-def _check_protocol(subscription: Properties) -> None:
-    protocol = subscription.get("Protocol")
-    if protocol not in _PROTOCOLS:
-        raise ValueError(f"Invalid parameter: Does not support this protocol string: {protocol}")
+def _refuse(problem: str | None) -> None:
+    if problem:
+        raise ValueError(problem)
 
 
 def _unconfirm_email(topic: dict[str, Any]) -> None:

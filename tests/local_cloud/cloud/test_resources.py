@@ -104,6 +104,39 @@ def test_the_state_machine_has_its_substitutions_and_tells_the_bus_when_it_ends(
     assert states.describe_state_machine(stateMachineArn=machine)["loggingConfiguration"]["level"] == "ALL"
 
 
+def test_values_that_a_service_refuses_are_refused_at_the_port(cloud) -> None:
+    """With AWS's codes; `test_refused_values.py` has all of them."""
+    events, metrics, s3, sns = (cloud.client(name) for name in ("events", "cloudwatch", "s3", "sns"))
+    alarm = {"AlarmName": "odd", "MetricName": "m", "Namespace": "n", "Statistic": "Sum", "EvaluationPeriods": 1}
+    rules = {"Rules": [{"Status": "Enabled", "Filter": {"Prefix": "a"}}]}
+    calls = {
+        "Parameter ScheduleExpression is": lambda: events.put_rule(Name="a", ScheduleExpression="rate(2 day)"),
+        "Period must be 10, 20, 30": lambda: metrics.put_metric_alarm(**alarm, Period=90),
+        "The value NaN for parameter": lambda: metrics.put_metric_data(
+            Namespace="n", MetricData=[{"MetricName": "m", "Value": float("nan")}]
+        ),
+        "At least one action needs": lambda: s3.put_bucket_lifecycle_configuration(
+            Bucket=cloud.output("BucketName"), LifecycleConfiguration=rules
+        ),
+        "Invalid parameter: Subject": lambda: sns.publish(
+            TopicArn=cloud.output("TopicArn"), Message="m", Subject="x" * 101
+        ),
+    }
+    codes = []
+    for problem, call in calls.items():
+        with pytest.raises(ClientError, match=problem) as refused:
+            call()
+        codes.append(refused.value.response["Error"]["Code"])
+
+    assert codes == [
+        "ValidationException",
+        "ValidationError",
+        "InvalidParameterValue",
+        "InvalidRequest",
+        "InvalidParameter",
+    ]
+
+
 def test_a_service_that_is_left_out_says_so(cloud) -> None:
     """With its name and those that are there."""
     with pytest.raises(ClientError, match="does not have the service dynamodb"):

@@ -725,6 +725,10 @@ def test_values_that_the_types_schema_refuses_fail_the_resource(
             {"Type": "AWS::SNS::Topic", "Properties": {"Subscription": [{"Protocol": "pigeon", "Endpoint": "x"}]}},
             "Invalid parameter: Does not support this protocol string: pigeon",
         ),
+        (
+            {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": {"source": "aws.sagemaker"}}},
+            'Event pattern is not valid. Reason: "source" must be an object or an array',
+        ),
     ],
 )
 def test_what_the_service_itself_refuses_fails_the_resource(
