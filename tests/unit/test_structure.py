@@ -294,3 +294,21 @@ def test_links_and_paths_of_the_docs_exist(page: str) -> None:
 
     assert not missing
     assert "<!--" not in re.sub(r"<!-- (end of )?\w+ -->\n", "", text)  # between which benchmarks put their tables
+
+
+def test_every_subject_is_one_that_sns_takes() -> None:
+    """At most 100 characters without line breaks, in each environment; what happened stands in the message."""
+    properties = (one.get("Properties") or {} for one in TEMPLATE["Resources"].values())
+    projects = [one["DefinitionSubstitutions"]["Project"]["Value"] for one in properties if "DefinitionUri" in one]
+    environments = TEMPLATE["Parameters"]["Environment"]["AllowedValues"]
+    subjects = [
+        text.replace("${Project}", project.replace("${Environment}", environment))
+        for state in STATES.values()
+        for name, text in {**state.get("Arguments", {}), **state.get("Parameters", {})}.items()
+        if name.startswith("Subject")
+        for project in projects
+        for environment in environments
+    ]
+
+    assert subjects
+    assert [one for one in subjects if "$" in one or "{%" in one or not one.isprintable() or len(one) > 100] == []
