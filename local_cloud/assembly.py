@@ -12,7 +12,15 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from local_cloud import async_invocations, bucket_rules, emulator, event_rules, metric_rules, object_writes
+from local_cloud import (
+    async_invocations,
+    bucket_rules,
+    emulator,
+    event_rules,
+    metric_rules,
+    object_writes,
+    queue_rules,
+)
 from local_cloud.alarms import Alarms
 from local_cloud.async_invocations import AsyncInvocations, Waits
 from local_cloud.clock import Clock
@@ -77,7 +85,7 @@ class Assembly:
         _refuse_others(handlers, self._app.SERVICE_REGISTRY)
         handlers["cloudformation"] = late_handler(self._cloudformation, lambda handler: handler)
         async_invocations.install(self._invocations)
-        for rules in (bucket_rules, event_rules, metric_rules):
+        for rules in (bucket_rules, event_rules, metric_rules, queue_rules):
             rules.install()
         self._targets.install()
         self._alarms.install(self.waits.look)

@@ -42,11 +42,12 @@ def data_problem(request: Fields) -> str | None:
     the words are those of https://github.com/getmoto/moto/issues/3880 and
     https://github.com/micrometer-metrics/micrometer/issues/1645.
     """
+    units = _shapes()["StandardUnit"]["enum"]
     for place, value in request.items():
         if _NUMBER.fullmatch(place) and not -_LARGEST_VALUE <= float(value) <= _LARGEST_VALUE:  # NaN is not either
             return f"The value {_as_java(float(value))} for parameter {place} is invalid."
-        if _UNIT.fullmatch(place) and value not in units():
-            return f"The parameter {place} must be a value in the set [ {', '.join(units())} ]."
+        if _UNIT.fullmatch(place) and value not in units:
+            return f"The parameter {place} must be a value in the set [ {', '.join(units)} ]."
     return None
 
 
@@ -82,9 +83,10 @@ def alarm_problem(alarm: Fields) -> str | None:
 
 
 @functools.cache
-def units() -> tuple[str, ...]:
-    """Name the units that a measurement may have."""
-    return tuple(LOADER.load_service_model("cloudwatch", "service-2")["shapes"]["StandardUnit"]["enum"])
+def _shapes() -> dict[str, Any]:
+    """Read CloudWatch's own description of its requests."""
+    shapes: dict[str, Any] = LOADER.load_service_model("cloudwatch", "service-2")["shapes"]
+    return shapes
 
 
 def _checked(
@@ -102,7 +104,15 @@ def _checked(
 
 
 def _request_problem(request: Fields) -> str | None:
-    """Judge the request for an alarm on one metric; the emulator has no other."""
+    """Judge the request for an alarm on one metric, enumerations included; the emulator has no other."""
+    shapes = _shapes()
+    for name, member in shapes["PutMetricAlarmInput"]["members"].items():
+        known = shapes[member["shape"]].get("enum")
+        if known and name in request and request[name] not in known:
+            return (
+                f"1 validation error detected: Value '{request[name]}' at '{name[0].lower()}{name[1:]}' failed to "
+                f"satisfy constraint: Member must satisfy enum value set: [{', '.join(known)}]"
+            )
     if not request.get("MetricName"):
         return None
     lists = {

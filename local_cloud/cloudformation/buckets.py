@@ -9,12 +9,13 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from ministack.services import s3
 from ministack.services.cloudformation import provisioners
 
-from local_cloud.cloudformation.handlers import Handlers, Properties, Provisioned, followed_by
+from local_cloud.cloudformation.handlers import Handlers, Properties, Provisioned, followed_by, with_checks
 
 
 def bucket_handlers(handlers: Handlers) -> Handlers:
     """Return the emulator's handlers plus encryption, lifecycle, ownership, tags, suspended versioning, safe delete."""
-    return {**followed_by({**handlers, "delete": delete_bucket}, apply=_apply), "delete": delete_bucket}
+    checked = with_checks({**handlers, "delete": delete_bucket}, before=_check_name)
+    return {**followed_by(checked, apply=_apply), "delete": delete_bucket}
 
 
 def policy_handlers(handlers: Handlers) -> Handlers:
@@ -53,6 +54,13 @@ def emptying_command(bucket: str) -> str:
     every = "{Objects: [Versions, DeleteMarkers][].{Key: Key, VersionId: VersionId}}"
     listed = f"aws s3api list-object-versions --bucket {bucket} --max-items 1000 --output json --query '{every}'"
     return f'aws s3api delete-objects --bucket {bucket} --delete "$({listed})"'
+
+
+def _check_name(properties: Properties) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, as CreateBucket looks at them."""
+    name = properties.get("BucketName")
+    if name and not s3._validate_bucket_name(name):
+        raise ValueError("The specified bucket is not valid.")
 
 
 def _apply(name: str, old: Properties, new: Properties) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Container
 from typing import Any
 
@@ -15,11 +14,10 @@ from local_cloud.cloudformation.handlers import Handlers, Properties, followed_b
 from local_cloud.event_rules import check_rule, check_targets
 from local_cloud.event_targets import SUPPORTED_SERVICES
 from local_cloud.metric_rules import alarm_problem
+from local_cloud.queue_rules import name_problem
 from local_cloud.topics import subscription_problem, topic_problem
 
 _MOST_TARGETS = 5  # EventBridge quotas, "Targets per rule"
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html, "QueueName"
-_QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo")
 
 
 def permission_handlers(handlers: Handlers) -> Handlers:
@@ -37,9 +35,7 @@ def queue_handlers(handlers: Handlers) -> Handlers:
     """Return handlers that refuse a name that CreateQueue refuses."""
 
     def check(properties: Properties) -> None:
-        name = properties.get("QueueName")
-        if name and not _QUEUE_NAME.fullmatch(str(name)):
-            raise ValueError("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+        _refuse(name_problem(properties.get("QueueName")))
 
     return with_checks(handlers, before=check)
 

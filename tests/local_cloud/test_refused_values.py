@@ -11,7 +11,7 @@ import pytest
 from ministack.services import cloudwatch, eventbridge, s3
 
 from local_cloud import bucket_rules, event_rules, metric_rules
-from local_cloud.cloudformation import notifications
+from local_cloud.cloudformation import buckets, notifications
 from local_cloud.topics import guard_topics
 
 TOPIC = "arn:aws:sns:us-east-1:000000000000:topic"
@@ -183,6 +183,20 @@ def test_an_alarm_that_cloudwatch_refuses(settings: dict[str, Any], problem: str
 
 
 @pytest.mark.parametrize(
+    ("name", "value"), [("Unit", "GB"), ("Statistic", "p99"), ("ComparisonOperator", "GreaterThan")]
+)
+def test_an_alarm_has_what_the_api_enumerates(name: str, value: str) -> None:
+    """In a template, CloudFormation's schema sees to it."""
+    status, _headers, body = cloudwatch._put_metric_alarm({}, {**ALARM, name: value}, False, True)
+
+    assert status == 400
+    assert json.loads(body)["message"].startswith(
+        f"1 validation error detected: Value '{value}' at '{name[0].lower()}{name[1:]}' failed to satisfy constraint: "
+        "Member must satisfy enum value set: ["
+    )
+
+
+@pytest.mark.parametrize(
     ("datum", "problem"),
     [
         ({"Value": 1.5, "Unit": "Count"}, None),
@@ -229,6 +243,16 @@ def test_a_measurement_that_cloudwatch_refuses(datum: dict[str, Any], problem: s
             {"Protocol": "https", "Endpoint": "http://example.com"},
             "Invalid parameter: Endpoint must match the specified protocol",
         ),
+        (
+            "Subscribe",
+            {
+                "Protocol": "sqs",
+                "Endpoint": QUEUE,
+                "Attributes.entry.1.key": "FilterPolicy",
+                "Attributes.entry.1.value": '{"kind": "a"}',
+            },
+            "Invalid parameter: Attributes Reason: FilterPolicy: &quot;kind&quot; must be an object or an array",
+        ),
         ("CreateTopic", {"Name": "a-topic_1"}, None),
         ("CreateTopic", {"Name": "a topic"}, "Invalid parameter: Topic Name"),
         (
@@ -263,6 +287,8 @@ def test_what_sns_refuses(action: str, request_: dict[str, str], problem: str | 
             {"Subscription": [{"Protocol": "email", "Endpoint": "nobody"}]},
             "Invalid parameter: Email address",
         ),
+        (buckets.bucket_handlers, {"BucketName": "a..b"}, "The specified bucket is not valid"),
+        (buckets.bucket_handlers, {"BucketName": "ab"}, "The specified bucket is not valid"),
         (notifications.queue_handlers, {"QueueName": "a queue"}, "Can only include alphanumeric characters"),
         (notifications.queue_handlers, {"QueueName": "a" * 81}, "Can only include alphanumeric characters"),
     ],

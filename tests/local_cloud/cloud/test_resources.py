@@ -106,7 +106,7 @@ def test_the_state_machine_has_its_substitutions_and_tells_the_bus_when_it_ends(
 
 def test_values_that_a_service_refuses_are_refused_at_the_port(cloud) -> None:
     """With AWS's codes; `test_refused_values.py` has all of them."""
-    events, metrics, s3, sns = (cloud.client(name) for name in ("events", "cloudwatch", "s3", "sns"))
+    events, metrics, s3, sns, sqs = (cloud.client(name) for name in ("events", "cloudwatch", "s3", "sns", "sqs"))
     alarm = {"AlarmName": "odd", "MetricName": "m", "Namespace": "n", "Statistic": "Sum", "EvaluationPeriods": 1}
     rules = {"Rules": [{"Status": "Enabled", "Filter": {"Prefix": "a"}}]}
     calls = {
@@ -121,6 +121,7 @@ def test_values_that_a_service_refuses_are_refused_at_the_port(cloud) -> None:
         "Invalid parameter: Subject": lambda: sns.publish(
             TopicArn=cloud.output("TopicArn"), Message="m", Subject="x" * 101
         ),
+        "Can only include alphanumeric": lambda: sqs.create_queue(QueueName="a queue"),
     }
     codes = []
     for problem, call in calls.items():
@@ -134,6 +135,7 @@ def test_values_that_a_service_refuses_are_refused_at_the_port(cloud) -> None:
         "InvalidParameterValue",
         "InvalidRequest",
         "InvalidParameter",
+        "InvalidParameterValue",
     ]
 
 
