@@ -2,6 +2,7 @@
 
 - ``install``: SageMaker's actions and resources, denials worded as AWS words them, TLS on the loopback interface
 - ``roles``: credentials of a role for the service that assumes it, and ``iam:PassRole``
+- ``objects``: what writing and deleting S3's objects needs beside, or one by one
 - ``guards``: checks that concern more than the one resource a request names
 """
 

@@ -10,7 +10,7 @@ from ministack import app
 from ministack.core import iam_actions, iam_evaluator, router
 from ministack.services import iam as iam_service
 
-from local_cloud.iam import evaluation, sagemaker
+from local_cloud.iam import evaluation, objects, sagemaker
 from local_cloud.iam.request_keys import request_keys
 from local_cloud.policy_language.problems import problems
 
@@ -19,8 +19,9 @@ _WORDED_BY_EMULATOR = frozenset({"ssm", "logs", "iot", "iot-data"})
 
 
 def install() -> None:
-    """Install the evaluation of policies, SageMaker's actions, AWS's wording of denials, and TLS on this machine."""
+    """Install the evaluation of policies, actions of S3 and SageMaker, AWS's wording of denials, and TLS here."""
     evaluation.install()
+    objects.install()
     _install_sagemaker()
     _install_validation()
     _install_request_keys()

@@ -248,6 +248,65 @@ def test_only_who_may_list_a_bucket_learns_that_an_object_is_missing(cloud, as_r
     assert [one.response["Error"]["Code"] for one in found] == ["NoSuchKey", "AccessDenied"]
 
 
+def test_a_batch_deletes_what_the_caller_may_delete(cloud, as_role) -> None:
+    """The others are errors of their own: a key that is not the caller's, and a version, which takes another action."""
+    bucket, s3 = f"batch-{uuid.uuid4().hex[:12]}", cloud.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    versions = {key: s3.put_object(Bucket=bucket, Key=key, Body=b"a")["VersionId"] for key in ("mine/a", "theirs/a")}
+    mine = f"arn:aws:s3:::{bucket}/mine/*"
+    entries = [{"Key": "theirs/a"}, {"Key": "mine/a", "VersionId": versions["mine/a"]}, {"Key": "mine/a"}]
+    some = cloud.client("s3", as_role(allow("s3:DeleteObject", mine)))
+    answer = some.delete_objects(Bucket=bucket, Delete={"Objects": entries})
+    none = some.delete_objects(Bucket=bucket, Delete={"Objects": entries[:2], "Quiet": True})
+    kept = s3.list_object_versions(Bucket=bucket)
+    versioned = cloud.client("s3", as_role(allow("s3:DeleteObjectVersion", mine)))
+    purged = versioned.delete_objects(Bucket=bucket, Delete={"Objects": entries[1:2]})
+
+    assert [one["Key"] for one in answer["Deleted"]] == ["mine/a"]
+    assert [(one["Key"], one.get("VersionId"), one["Code"]) for one in answer["Errors"]] == [
+        ("theirs/a", None, "AccessDenied"),
+        ("mine/a", versions["mine/a"], "AccessDenied"),
+    ]
+    assert f's3:DeleteObjectVersion on resource: "arn:aws:s3:::{bucket}/mine/a"' in answer["Errors"][1]["Message"]
+    assert none["Errors"] == answer["Errors"]
+    assert {one["Key"]: one["VersionId"] for one in kept["Versions"]} == versions
+    assert [one["Key"] for one in kept["DeleteMarkers"]] == ["mine/a"]
+    assert [one["VersionId"] for one in purged["Deleted"]] == [versions["mine/a"]]
+
+
+def test_setting_tags_and_acls_needs_permission(cloud, as_role) -> None:
+    """Beside that to write, also where a copy takes its source's tags along; conditions see the request's own keys."""
+    bucket, s3 = f"tagged-{uuid.uuid4().hex[:12]}", cloud.client("s3")
+    s3.create_bucket(Bucket=bucket, ObjectOwnership="ObjectWriter")
+    objects, given = f"arn:aws:s3:::{bucket}/*", "bucket-owner-full-control"
+    s3.put_object(Bucket=bucket, Key="tagged", Body=b"a", Tagging="a=b")
+    s3.put_object(Bucket=bucket, Key="plain", Body=b"a")
+    write = allow(["s3:PutObject", "s3:GetObject"], objects)
+    tag = allow("s3:PutObjectTagging", objects)
+    grant = allow("s3:PutObjectAcl", objects, StringEquals={"s3:x-amz-acl": given})
+    writer, owner = (cloud.client("s3", as_role(*statements)) for statements in ((write,), (write, tag, grant)))
+    source, tagging = {"CopySource": f"{bucket}/tagged"}, {"Tagging": "a=b"}
+    replacing = {**source, "TaggingDirective": "REPLACE"}
+    for name, request, needed in (
+        ("put_object", tagging, "s3:PutObjectTagging"),
+        ("create_multipart_upload", tagging, "s3:PutObjectTagging"),
+        ("copy_object", source, "s3:PutObjectTagging"),
+        ("copy_object", {**replacing, **tagging}, "s3:PutObjectTagging"),
+        ("put_object", {"ACL": given}, "s3:PutObjectAcl"),
+        ("copy_object", {**replacing, "ACL": given}, "s3:PutObjectAcl"),
+    ):
+        refused = _refusal(getattr(writer, name), Bucket=bucket, Key="k", **request)
+        getattr(owner, name)(Bucket=bucket, Key="k", **request)
+        assert f'{needed} on resource: "arn:aws:s3:::{bucket}/k"' in refused.response["Error"]["Message"]
+    other = _refusal(owner.put_object, Bucket=bucket, Key="k", ACL="public-read")
+    writer.put_object(Bucket=bucket, Key="k", ACL="private")
+    writer.copy_object(Bucket=bucket, Key="k", **replacing)
+    writer.copy_object(Bucket=bucket, Key="k", CopySource=f"{bucket}/plain")
+
+    assert "s3:PutObjectAcl" in other.response["Error"]["Message"]
+
+
 def test_an_unsigned_request_reads_nothing(cloud) -> None:
     """A bucket that is not public is closed to who brings no credentials."""
     from botocore import UNSIGNED
