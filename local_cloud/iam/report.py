@@ -32,6 +32,7 @@ from local_cloud.state_directory import PERMISSIONS_FILE
 _logger = logging.getLogger(__name__)
 _SAVE_SECONDS = 1.0
 _ROLE, _POLICY = "AWS::IAM::Role", "AWS::IAM::ManagedPolicy"
+_GONE = ("DELETE_COMPLETE", "ROLLBACK_COMPLETE")
 
 
 def describe() -> dict[str, Any]:
@@ -39,7 +40,7 @@ def describe() -> dict[str, Any]:
     with scope_of(ACCOUNT_ID, REGION):
         stacks = list(_stacks())
         roles = dict(iam_service._roles.items())
-        denials = [_denial(one) for one in RECORD.denials() if _still_denied(one, roles)]
+        denials = [_denial(one) for one in RECORD.denials() if _still_denied(one, roles, stacks)]
         return {
             "roles": [_role(name, record, stacks) for name, record in sorted(roles.items())],
             "denials": denials,
@@ -104,9 +105,12 @@ def explain(denied: Denied) -> dict[str, Any]:
 
 
 def _stacks() -> Iterator[Stack]:
+    """Yield the stacks that are there: of those that went, too, the emulator keeps the template."""
     from ministack.services import cloudformation  # a second's work, which the start need not wait for
 
     for name, stack in list(cloudformation._stacks.items()):
+        if stack.get("StackStatus") in _GONE:
+            continue
         resources = {
             logical_id: (
                 resource.get("ResourceType", ""),
@@ -241,10 +245,34 @@ def _is_part(statement: Statement, part: str) -> bool:
     return part in statement.actions or any(resource.endswith(part) for resource in statement.resources)
 
 
-def _still_denied(denied: Denied, roles: Mapping[str, Any]) -> bool:
+def _still_denied(denied: Denied, roles: Mapping[str, Any], stacks: Iterable[Stack]) -> bool:
     """Whether the role's policies of now would deny it, too: what has been granted meanwhile is no news."""
-    if denied.role is None or denied.role not in roles or denied.by_resource_policy:
+    if denied.role is None:
         return True
+    if denied.role in roles:
+        return denied.by_resource_policy or _would_be_denied(denied, denied.role)
+    if _was_rolled_back(denied.remedy.get("stack")):
+        return True  # the role went with the deployment that failed, maybe for this
+    successor = _successor(denied, stacks)
+    return successor is not None and (denied.by_resource_policy or _would_be_denied(denied, successor))
+
+
+def _was_rolled_back(stack_name: str | None) -> bool:
+    from ministack.services import cloudformation
+
+    stack = cloudformation._stacks.get(stack_name) or {}
+    return "ROLLBACK" in stack.get("StackStatus", "")
+
+
+def _successor(denied: Denied, stacks: Iterable[Stack]) -> str | None:
+    """Return the name of the role that is now what the denied one was in its stack; none if there is no such role."""
+    stack = next((one for one in stacks if one.name == denied.remedy.get("stack")), None)
+    kind, name, _arn = (stack.resources if stack else {}).get(denied.remedy.get("logical_id", ""), ("", "", ""))
+    return name if kind == _ROLE else None
+
+
+def _would_be_denied(denied: Denied, role: str) -> bool:
+    """Whether the policies of a role do not allow what was denied."""
     context = iam_evaluator.EvalContext(
         principal_arn=denied.principal,
         principal_type="AssumedRole",
@@ -254,7 +282,7 @@ def _still_denied(denied: Denied, roles: Mapping[str, Any]) -> bool:
         region=REGION,
         service_context={key.lower(): value for key, value in denied.keys.items()},
     )
-    policies = evaluation.policies_of_role(denied.role, ACCOUNT_ID)
+    policies = evaluation.policies_of_role(role, ACCOUNT_ID)
     return bool(evaluation.evaluate(context, policies).decision != "Allow")
 
 

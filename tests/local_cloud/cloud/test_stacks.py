@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
@@ -777,3 +778,40 @@ def test_what_cloudformation_does_not_do_here_is_refused_by_name(stack: Stack, o
     name = "".join(part.capitalize() for part in operation.split("_"))
     with pytest.raises(ClientError, match=f"does not support {name} of CloudFormation"):
         getattr(stack.cloudformation, operation)(StackName="sample")
+
+
+def test_the_report_on_permissions_is_about_what_is_there(cloud: Any, stack: Stack) -> None:
+    """A denied role that was replaced counts as the one in its place; a stack that is gone gives no findings."""
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    may = {"Statement": [{"Sid": "Look", "Effect": "Allow", "Action": "sns:ListTopics", "Resource": "*"}]}
+
+    def resources(generation: int, *policies: dict[str, Any]) -> dict[str, Any]:
+        properties = {
+            "RoleName": f"{stack.name}-{generation}",
+            "AssumeRolePolicyDocument": {"Statement": [trust]},
+            "Policies": [{"PolicyName": "own", "PolicyDocument": policy} for policy in policies],
+        }
+        return {"Role": {"Type": "AWS::IAM::Role", "Properties": properties}}
+
+    def denials() -> list[Any]:
+        return [one for one in cloud.call("permissions")["denials"] if one["role"] == f"{stack.name}-1"]
+
+    metadata = {"Treering": {"Permissions": {"Role": {stack.name: "a reason for what nobody is granted"}}}}
+    stack.deploy(resources(1), Metadata=metadata)
+    arn = cloud.client("iam").get_role(RoleName=stack.physical("Role"))["Role"]["Arn"]
+    session = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="looks")["Credentials"]
+    keys = [session[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
+    with pytest.raises(ClientError, match="sns:ListTopics"):
+        cloud.client("sns", boto3.Session(*keys)).list_topics()
+    found = [len(denials())]
+    stack.deploy(resources(2), update=True, Metadata=metadata)
+    found.append(len(denials()))
+    stack.deploy(resources(3, may), update=True, Metadata=metadata)
+    found.append(len(denials()))
+    reasons = cloud.call("permissions")["unknown_reasons"]
+    stack.delete()
+
+    assert found == [1, 1, 0]  # the second role lacks it, too
+    assert f"Role.{stack.name}" in reasons
+    assert f"Role.{stack.name}" not in cloud.call("permissions")["unknown_reasons"]
+    assert denials() == []
