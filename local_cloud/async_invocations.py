@@ -3,8 +3,10 @@
 As AWS does it (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html): a function error
 is retried twice unless the function's event invoke configuration says otherwise, after one minute and after two; a
 throttled event goes back for up to six hours, after one second and then ever later up to five minutes, and does not
-count as an attempt. What is left goes to the on-failure destination and to the function's dead-letter queue. The
-waits are scaled down here (``Waits``); order, number and outcome are not.
+count as an attempt. What is left goes to the on-failure destination and to the function's dead-letter queue; an event
+for a function whose reserved concurrency is zero goes there "without any retries"
+(https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html). The waits are scaled down here
+(``Waits``); order, number and outcome are not.
 """
 
 from __future__ import annotations
@@ -34,6 +36,11 @@ _logger = logging.getLogger(__name__)
 _DEFAULT_RETRIES = 2
 _DEFAULT_AGE_SECONDS = 6 * 3600
 _ERROR_MESSAGE_BYTES = 1024  # "Error message (truncated to 1 KB)"
+_SWITCHED_OFF = "ZeroReservedConcurrency"
+_NOT_INVOKED = {
+    "body": {"errorMessage": "Function not invoked. Function is configured with zero reserved concurrent executions"},
+    "throttle": True,
+}
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,11 @@ class _Invocation:
     def retry_settings(self) -> Mapping[str, Any]:
         configs = self.function.get("event_invoke_configs") or {}
         return self.function.get("event_invoke_config") or configs.get("$LATEST") or {}
+
+    @property
+    def is_switched_off(self) -> bool:
+        """Whether the function's reserved concurrency was zero when the event came."""
+        return self.function.get("concurrency") == 0
 
     def as_json(self, attempts: int) -> dict[str, Any]:
         return {
@@ -141,6 +153,9 @@ class AsyncInvocations:
 
     def _invoke_until_done(self, invocation: _Invocation) -> bool:
         """Invoke until it has gone well or for the last time; False where the cloud ends before."""
+        if invocation.is_switched_off:
+            self._give_up(invocation, _NOT_INVOKED, _SWITCHED_OFF, 0)
+            return True
         settings = invocation.retry_settings
         retries = int(settings.get("MaximumRetryAttempts", _DEFAULT_RETRIES))
         deadline = invocation.started + float(settings.get("MaximumEventAgeInSeconds", _DEFAULT_AGE_SECONDS))
@@ -221,7 +236,7 @@ def _failure_record(
 ) -> dict[str, Any]:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html"""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {
+    record = {
         "version": "1.0",
         "timestamp": now,
         "requestContext": {
@@ -231,6 +246,10 @@ def _failure_record(
             "approximateInvokeCount": attempts,
         },
         "requestPayload": invocation.event,
+    }
+    if condition == _SWITCHED_OFF:  # nothing has answered
+        return record
+    return record | {
         "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
         "responsePayload": result.get("body"),
     }

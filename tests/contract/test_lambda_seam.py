@@ -305,6 +305,32 @@ def test_reserved_concurrency_throttles(client: Client, create: Callable[..., st
     assert (response["Reason"], response["Type"]) == ("ReservedFunctionConcurrentInvocationLimitExceeded", "User")
 
 
+def test_zero_reserved_concurrency_sends_events_aside_at_once(client: Client, create: Callable[..., str]) -> None:
+    """New events go to the dead-letter queue and the on-failure destination, and the function is not even tried."""
+    sqs = client("sqs")
+    queues = [sqs.create_queue(QueueName=f"aside-{name}")["QueueUrl"] for name in ("letters", "records")]
+    letters, records = (
+        sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        for queue in queues
+    )
+    name = create("echo", DeadLetterConfig={"TargetArn": letters})
+    on_failure = {"DestinationConfig": {"OnFailure": {"Destination": records}}}
+    client("lambda").put_function_event_invoke_config(FunctionName=name, **on_failure)
+    client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    invoke(client, name, {"a": 1}, InvocationType="Event")
+    letter, record = (
+        sqs.receive_message(QueueUrl=queue, MessageAttributeNames=["All"], WaitTimeSeconds=10)["Messages"][0]
+        for queue in queues
+    )
+    told = json.loads(record["Body"])
+
+    assert json.loads(letter["Body"]) == told["requestPayload"] == {"a": 1}
+    assert letter["MessageAttributes"]["ErrorMessage"]["StringValue"].startswith("Function not invoked.")
+    assert told["requestContext"]["condition"] == "ZeroReservedConcurrency"
+    assert told["requestContext"]["approximateInvokeCount"] == 0
+    assert "responsePayload" not in told
+
+
 def test_reserved_concurrency_leaves_some_to_others(client: Client, create: Callable[..., str]) -> None:
     """A hundred of the account's thousand concurrent executions cannot be reserved."""
     name = create("echo")
