@@ -24,11 +24,11 @@ from local_cloud.lambda_runtime.limits import (
     check_reserved_concurrency,
     check_role,
 )
-from local_cloud.lambda_runtime.role_permissions import check_role_permissions
+from local_cloud.lambda_runtime.role_permissions import check_destinations, check_role_permissions
 from local_cloud.lambda_runtime.runtime import LambdaRuntime
 from local_cloud.lambda_runtime.states import Updates, check_changeable
 
-_FUNCTION = "AWS::Lambda::Function"
+_FUNCTION, _EVENT_SETTINGS = "AWS::Lambda::Function", "AWS::Lambda::EventInvokeConfig"
 _PENDING_SECONDS = 0.3  # on AWS some seconds; long enough to be seen
 SYMBOLS = (
     "_LAMBDA_STATE_TRANSITION_DELAY",
@@ -41,6 +41,7 @@ SYMBOLS = (
     "_invoke",
     "_pool_kill_function",
     "_publish_version",
+    "_put_event_invoke_config",
     "_put_function_concurrency",
     "_throttle_response",
     "_update_code",
@@ -95,6 +96,8 @@ def _check_changes(lambda_svc: ModuleType, runtime: LambdaRuntime, updates: Upda
                     check_changeable(config)
                 check(*arguments)
             except FunctionRefusedError as refused:
+                if _provisioning.get():
+                    raise _told_by_stack(refused) from refused
                 return lambda_svc.error_response_json(refused.code, refused.message, refused.status)
             if config is None:
                 return original(*arguments, **keywords)
@@ -113,6 +116,10 @@ def _check_changes(lambda_svc: ModuleType, runtime: LambdaRuntime, updates: Upda
 
     def concurrency(name: str, data: Mapping[str, Any]) -> None:
         check_reserved_concurrency(data.get("ReservedConcurrentExecutions"), _reserved_by_others(lambda_svc, name))
+
+    def event_settings(name: str, _qualifier: str | None, data: Mapping[str, Any]) -> None:
+        if name in lambda_svc._functions:
+            check_destinations(lambda_svc._functions[name]["config"]["Role"], data)
 
     def creation(data: Mapping[str, Any]) -> None:
         check_creation(data, runtime.images)
@@ -134,11 +141,15 @@ def _check_changes(lambda_svc: ModuleType, runtime: LambdaRuntime, updates: Upda
     checked("_update_config", configuration, updating=True)
     checked("_publish_version", publishing)
     checked("_put_function_concurrency", concurrency)
+    checked("_put_event_invoke_config", event_settings)
 
 
 @contextlib.contextmanager
 def _cloudformation() -> Iterator[None]:
-    """CloudFormation waits between two updates until the first is done: its own need not be refused."""
+    """CloudFormation waits between two updates until the first is done: its own need not be refused.
+
+    What is refused all the same, its events tell.
+    """
     token = _provisioning.set(True)
     try:
         yield
@@ -172,6 +183,17 @@ def _provision(lambda_svc: ModuleType, runtime: LambdaRuntime, updates: Updates)
         return name, attributes
 
     handlers["create"], handlers["update"] = checked_create, checked_update
+    settings = _RESOURCE_HANDLERS[_EVENT_SETTINGS]
+    settings.update({name: _as_cloudformation(settings[name]) for name in ("create", "update")})
+
+
+def _as_cloudformation(provision: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(provision)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        with _cloudformation():
+            return provision(*arguments, **keywords)
+
+    return call
 
 
 def _check_properties(
@@ -186,7 +208,11 @@ def _check_properties(
         check_role(_described(lambda_svc, name, properties["Role"]), runtime.credentials_for)
         check_role_permissions(properties)
     except FunctionRefusedError as refused:
-        raise ValueError(f"{refused.message} (Service: Lambda, Status Code: {refused.status})") from refused
+        raise _told_by_stack(refused) from refused
+
+
+def _told_by_stack(refused: FunctionRefusedError) -> ValueError:
+    return ValueError(f"{refused.message} (Service: Lambda, Status Code: {refused.status})")
 
 
 def _reserved_by_others(lambda_svc: ModuleType, name: str) -> int:

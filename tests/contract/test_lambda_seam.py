@@ -331,6 +331,23 @@ def test_zero_reserved_concurrency_sends_events_aside_at_once(client: Client, cr
     assert "responsePayload" not in told
 
 
+@pytest.mark.parametrize("outcome", ["OnFailure", "OnSuccess"])
+def test_a_destination_that_the_role_may_not_send_to_is_refused(
+    client: Client, create: Callable[..., str], role: str, outcome: str
+) -> None:
+    """When it is configured, in AWS's words; the function's own role is asked."""
+    iam = client("iam")
+    silent = iam.create_role(RoleName=f"no-{outcome}", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    names = [create("echo", wait=False, Role=one) for one in (silent, role)]
+    topic = client("sns").create_topic(Name="outcomes")["TopicArn"]
+    settings = {"DestinationConfig": {outcome: {"Destination": topic}}}
+    with pytest.raises(client("lambda").exceptions.InvalidParameterValueException) as refused:
+        client("lambda").put_function_event_invoke_config(FunctionName=names[0], **settings)
+    client("lambda").put_function_event_invoke_config(FunctionName=names[1], **settings)
+
+    assert f"execution role does not have permissions to call Publish on {topic}" in str(refused.value)
+
+
 def test_reserved_concurrency_leaves_some_to_others(client: Client, create: Callable[..., str]) -> None:
     """A hundred of the account's thousand concurrent executions cannot be reserved."""
     name = create("echo")

@@ -236,14 +236,17 @@ def test_a_policy_that_cannot_be_evaluated_stops_the_deployment(cloud, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("setting", "call"),
+    ("setting", "invocations", "call"),
     [
-        ({"TracingConfig": {"Mode": "Active"}}, "PutTraceSegments on XRAY"),
-        ({"DeadLetterConfig": {"TargetArn": {"Fn::GetAtt": ["Queue", "Arn"]}}}, "SendMessage on SQS"),
+        ({"TracingConfig": {"Mode": "Active"}}, {}, "PutTraceSegments on XRAY"),
+        ({"DeadLetterConfig": {"TargetArn": {"Fn::GetAtt": ["Queue", "Arn"]}}}, {}, "SendMessage on SQS"),
+        ({}, {"OnFailure": {"Destination": {"Fn::GetAtt": ["Queue", "Arn"]}}}, "SendMessage on arn:aws:sqs:.*-Queue-"),
     ],
 )
-def test_a_function_is_refused_whose_role_may_not_do_what_it_asks_for(cloud, tmp_path, setting, call) -> None:
-    """Lambda looks at the role when the function is created."""
+def test_a_function_is_refused_whose_role_may_not_do_what_it_asks_for(
+    cloud, tmp_path, setting, invocations, call
+) -> None:
+    """Lambda looks at the role when the function is created, and when its asynchronous invocations are configured."""
     image = cloud.client("lambda").get_function(FunctionName="sample-keep")["Code"]["ImageUri"]
     properties = {
         "PackageType": "Image",
@@ -259,6 +262,9 @@ def test_a_function_is_refused_whose_role_may_not_do_what_it_asks_for(cloud, tmp
             "Function": {"Type": "AWS::Lambda::Function", "Properties": properties},
         }
     }
+    if invocations:
+        settings = {"FunctionName": {"Ref": "Function"}, "Qualifier": "$LATEST", "DestinationConfig": invocations}
+        template["Resources"]["Invocations"] = {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": settings}
 
     with pytest.raises(DeploymentError, match=f"does not have permissions to call {call}"):
         _deploy(cloud, tmp_path, template)

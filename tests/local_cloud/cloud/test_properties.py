@@ -411,7 +411,13 @@ def helpers(cloud: Any, image: str) -> Iterator[dict[str, str]]:
             document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]}
             name = f"prop-{kind}-{number}"
             iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps(document))
+    functions = [cloud.client("lambda").get_function(FunctionName=f"sample-{name}") for name in ("fail", "keep")]
+    roles = [function["Configuration"]["Role"].rpartition("/")[2] for function in functions]
+    for role in roles:  # whose failed events go to these queues
+        iam.put_role_policy(RoleName=role, PolicyName="prop", PolicyDocument=json.dumps(document))
     yield {"queue_url": urls[0]}
+    for role in roles:
+        iam.delete_role_policy(RoleName=role, PolicyName="prop")
     for url in urls:
         sqs.delete_queue(QueueUrl=url)
     for topic in topics:
