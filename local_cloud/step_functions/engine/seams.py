@@ -13,6 +13,7 @@ from typing import Any
 
 from local_cloud.step_functions.engine import (
     definitions,
+    json_paths,
     jsonata_expressions,
     names,
     other_tasks,
@@ -130,6 +131,7 @@ SEAMS = (
         other_tasks.failure_of_function,
         "Lambda.Unknown and the service's errors by name",
     ),
+    Seam(f"{_ASL}.utils.json_path", "extract_json", json_paths.extract, "one value or an array, by the path's form"),
     Seam(f"{_ASL}.utils.encoding", "to_json_str", names.to_json_text, "JSON without blanks, as AWS writes it"),
     Seam(
         f"{_ASL}.component.intrinsic.jsonata",

@@ -69,6 +69,67 @@ def test_intrinsic_functions(cloud: Cloud, expression: str, expected: Any) -> No
         assert result == expected
 
 
+PATHS = {
+    "x": {"y": [{"z": "v"}, {"z": "w"}]},
+    "FinalMetricDataList": [{"MetricName": "rmse", "Value": 0.5}],
+    "Outputs": [{"S3Output": {"S3Uri": "u"}}],
+    "one": [{"b": {"c": "x"}}],
+    "empty": [],
+    "numbers": [1, 2, 3],
+    "table": [["p", "q"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("$.FinalMetricDataList[0].Value", 0.5),
+        ("$.Outputs[0].S3Output", {"S3Uri": "u"}),
+        ("$.Outputs[0].S3Output.S3Uri", "u"),
+        ("$['x']['y'][1]['z']", "w"),
+        ("$.table[0][1]", "q"),
+        ("$.table[0]", ["p", "q"]),
+        ("$.numbers[-1]", 3),
+        ("States.Format('{}', $.x.y[0].z)", "v"),
+        ("$$.Execution.Input.x.y[0].z", "v"),
+        ("$.one[*].b.c", ["x"]),
+        ("$.one[0:1].b.c", ["x"]),
+        ("$.one[?(@.b.c=='x')].b.c", ["x"]),
+        ("$..c", ["x"]),
+        ("$.one[?(@.b.c=='y')].b.c", []),
+        ("$.FinalMetricDataList[?(@.MetricName=='none')]", []),
+        ("$.empty[*].b", []),
+        ("$.none[*].b", []),
+        ("$.numbers[0,2]", [1, 3]),
+        ("$.numbers[1:]", [2, 3]),
+    ],
+)
+def test_a_definite_path_gives_a_value_and_any_other_an_array(cloud: Cloud, path: str, expected: Any) -> None:
+    """Whether a path gives a value or an array is said by the path, not by what it finds."""
+    state = {"Type": "Pass", "Parameters": {"r.$": path}, "End": True}
+
+    assert output(cloud.run(one(state), PATHS))["r"] == expected
+
+
+@pytest.mark.parametrize("path", ["$.none", "$.numbers[3]", "$.x.y[0].none", "$[0:1]"])
+def test_a_path_to_nothing_fails(cloud: Cloud, path: str) -> None:
+    """A definite path without a value fails the execution."""
+    described = cloud.run(one({"Type": "Pass", "Parameters": {"r.$": path}, "End": True}), PATHS)
+
+    assert (described["status"], described["error"]) == ("FAILED", "States.Runtime")
+    assert f"The JSONPath '{path}'" in described["cause"]
+
+
+def test_a_choice_compares_the_member_of_an_element(cloud: Cloud) -> None:
+    """A rule about a metric of a training job holds, instead of leading to the default without a word."""
+    rule = {"Variable": "$.FinalMetricDataList[0].Value", "NumericLessThan": 1, "Next": "Good"}
+    definition = one(
+        {"Type": "Choice", "Choices": [rule], "Default": "Bad"}, Good={"Type": "Succeed"}, Bad={"Type": "Fail"}
+    )
+
+    assert cloud.run(definition, PATHS)["status"] == "SUCCEEDED"
+
+
 def test_retry_counts_up_and_waits_by_its_policy(cloud: Cloud, door: FrontDoor) -> None:
     """A retried task sees $$.State.RetryCount rise from 0; backoff, jitter and MaxDelaySeconds are accepted."""
     seen: list[int] = []
