@@ -64,7 +64,8 @@ def _lint(definition: Mapping[str, Any], known: Collection[str]) -> list[Diagnos
 def _as_the_linter_knows(value: Any) -> Any:
     """Leave out what the linter does not know: `Assign`, paths with filters and brackets, and variables.
 
-    `$name` becomes `$.name`, and the paths that `language` checks become `$`.
+    `$name` becomes `$.name`, and the paths that `language` checks become `$`, as do functions, which the engine reads:
+    the linter refuses line breaks in them.
     """
     if isinstance(value, Mapping):
         return {
@@ -80,7 +81,9 @@ def _as_the_linter_knows(value: Any) -> Any:
 
 
 def _checked_path(key: str, value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("$") and (key.endswith(".$") or key in FREE_PATHS)
+    if not isinstance(value, str):
+        return False
+    return value.startswith(("$", "States.")) if key.endswith(".$") else value.startswith("$") and key in FREE_PATHS
 
 
 def _location(problem: str, definition: Mapping[str, Any]) -> str:

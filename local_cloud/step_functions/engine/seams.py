@@ -13,12 +13,14 @@ from typing import Any
 
 from local_cloud.step_functions.engine import (
     definitions,
+    intrinsic_functions,
     json_paths,
     jsonata_expressions,
     names,
     other_tasks,
     runtime,
     state_errors,
+    texts,
     waits,
 )
 
@@ -48,6 +50,20 @@ SEAMS = (
         "Preprocessor.__init__",
         definitions.own_scopes,
         "a refused definition's query languages do not stay for the next one",
+    ),
+    Seam(f"{_ASL}.antlt4utils.antlr4utils", "from_string_literal", texts.text_of, "JSON's escapes, not Python's"),
+    Seam(f"{_ASL}.parse.preprocessor", "Preprocessor._inner_string_of", texts.text_or_null_of, "JSON's escapes"),
+    Seam(
+        f"{_ASL}.parse.preprocessor",
+        "Preprocessor.visitString_intrinsic_function",
+        intrinsic_functions.read,
+        "the whole text of a function, null, and errors instead of guesses",
+    ),
+    Seam(
+        f"{_ASL}.component.intrinsic.function.statesfunction.generic.string_format",
+        "StringFormat._eval_body",
+        intrinsic_functions.evaluate_format,
+        "AWS's templates, not Python's",
     ),
     Seam(f"{_TASK}.service.state_task_service_factory", "state_task_service_for", other_tasks.task_for, "SageMaker"),
     Seam(f"{_TASK}.state_task", "StateTask._from_error", other_tasks.failure_of_task, "an unreachable service's error"),
@@ -150,6 +166,11 @@ USED = (
     (f"{_ASL}.parse.preprocessor", "Preprocessor.visit"),
     (f"{_ASL}.parse.preprocessor", "Preprocessor._query_language_per_scope"),
     (f"{_ASL}.utils.json_path", "parse"),
+    (
+        f"{_ASL}.component.intrinsic.functionname.state_function_name_types",
+        "StatesFunctionNameType.__members__",
+    ),
+    (f"{_ASL}.component.intrinsic.function.statesfunction.generic.string_format", "StringFormat._to_str_repr"),
     (f"{_ASL}.eval.environment", "Environment.set_stop"),
     (f"{_ASL}.eval.environment", "Environment.program_state"),
     (f"{_ASL}.eval.environment", "Environment.open_frame"),

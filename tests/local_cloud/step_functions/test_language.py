@@ -69,6 +69,89 @@ def test_intrinsic_functions(cloud: Cloud, expression: str, expected: Any) -> No
         assert result == expected
 
 
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("States.Format('ü — € 😀 {}', $.a)", "ü — € 😀 A"),
+        (r"States.Format('the model\'s error is {}, run {}', $.a, $.b)", "the model's error is A, run B"),
+        (r"""States.Format('\{"a": {}\}', $.a)""", '{"a": A}'),
+        (r"States.Format('C:\\x {}', $.a)", "C:\\x A"),
+        ("States.Format('one\ntwo (a, b) {}', $.a)", "one\ntwo (a, b) A"),
+        ("States.Format('{}{}{}', $.a, 1.5, true)", "A1.5true"),
+        ("States.Format($.template, $.a)", "<A>"),
+        (r"States.StringSplit('it\'s', 's')", ["it'"]),
+        ("States.Array(null, $.a, 1, -2.5, 'x', true, null)", [None, "A", 1, -2.5, "x", True, None]),
+        ("States.Array( $['a'], $.list[?(@.k=='ü, )')].v ,$$.Execution.Input.b)", ["A", [1], "B"]),
+        ("States.Array()", []),
+    ],
+)
+def test_texts_in_intrinsic_functions(cloud: Cloud, expression: str, expected: Any) -> None:
+    """Any character, the four escapes, null and paths come through as they are written."""
+    data = {"a": "A", "b": "B", "template": "<{}>", "list": [{"k": "ü, )", "v": 1}, {"k": "v", "v": 2}]}
+
+    assert (
+        output(cloud.run(one({"Type": "Pass", "Parameters": {"r.$": expression}, "End": True}), data))["r"] == expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        (r"""\\{ "name": 1 \\}""", "Invalid template in States.Format: matching '}' not found for '{'."),
+        ("{0} {0}", "Invalid template in States.Format: matching '}' not found for '{'."),
+        ("{} {}", "Invalid arguments in States.Format"),
+    ],
+)
+def test_a_template_with_stray_braces_fails_when_it_is_evaluated(cloud: Cloud, template: str, reason: str) -> None:
+    """As on AWS, the state machine is created and the state fails."""
+    state = {"Type": "Pass", "Parameters": {"r.$": f"States.Format('{template}', $.a)"}, "End": True}
+    described = cloud.run(one(state), {"a": "A"})
+
+    assert (described["status"], described["error"]) == ("FAILED", "States.IntrinsicFailure")
+    assert reason in described["cause"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "States.Format('it's', $.a)",
+        r"States.Format('a\nb')",
+        "States.Format('a' $.a)",
+        "States.Array('a',)",
+        "States.No()",
+    ],
+)
+def test_a_function_that_cannot_be_read_is_refused(cloud: Cloud, expression: str) -> None:
+    """No part of a function is left out in silence."""
+    with pytest.raises(CallError, match="must be a valid JSONPath or a valid intrinsic function call"):
+        cloud.create(one({"Type": "Pass", "Parameters": {"r.$": expression}, "End": True}))
+
+
+def test_texts_beside_functions_keep_their_characters(cloud: Cloud) -> None:
+    """State names, variables, values that are compared and paths may hold any character."""
+    definition = {
+        "StartAt": 'A "ü"',
+        "States": {
+            'A "ü"': {"Type": "Pass", "Assign": {"v": 'ü\n"x"/ 😀'}, "Next": "B"},
+            "B": {
+                "Type": "Pass",
+                "Parameters": {'ü "k".$': "$['ä']", "one.$": "$.list[?(@.k=='ü')].v", "v.$": "$v"},
+                "Next": "C?",
+            },
+            "C?": {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$['ü \"k\"']", "StringEquals": "ß 😀", "Next": "D"}],
+                "Default": "E",
+            },
+            "D": {"Type": "Pass", "End": True},
+            "E": {"Type": "Fail"},
+        },
+    }
+    result = output(cloud.run(definition, {"ä": "ß 😀", "list": [{"k": "ü", "v": 1}]}))
+
+    assert result == {'ü "k"': "ß 😀", "one": [1], "v": 'ü\n"x"/ 😀'}
+
+
 PATHS = {
     "x": {"y": [{"z": "v"}, {"z": "w"}]},
     "FinalMetricDataList": [{"MetricName": "rmse", "Value": 0.5}],
