@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from local_cloud.step_functions import json_text
 from local_cloud.step_functions.dependencies import Dependencies
 from local_cloud.step_functions.engine.clients import RoleClients
 from local_cloud.step_functions.engine.loading import load
@@ -237,6 +237,6 @@ def _check_input(text: str) -> None:
 
 def _check_json(text: str, code: str, wording: str) -> None:
     try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
+        json_text.read(text)
+    except ValueError as error:
         raise ApiError(code, f"{wording}: '{error}'") from error

@@ -14,6 +14,8 @@ from typing import Any
 
 import jsonata
 
+from local_cloud.step_functions import json_text
+
 _ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
 
 
@@ -72,5 +74,5 @@ _FUNCTIONS = {
     "hash": _hash,
     "random": _random,
     "uuid": lambda: str(uuid.uuid4()),
-    "parse": json.loads,
+    "parse": json_text.read,
 }

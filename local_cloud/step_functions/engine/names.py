@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+
+from local_cloud.step_functions import json_text
 
 #: Step Functions Developer Guide, "Handling errors": States.ALL and States.TaskFailed do not catch these.
 _BEYOND_WILDCARDS = frozenset({"States.Runtime", "States.DataLimitExceeded"})
@@ -18,7 +19,7 @@ def iso_milliseconds(instant: datetime) -> str:
 
 def to_json_text(obj: Any, separators: tuple[str, str] | None = None) -> str:
     """Write JSON as Step Functions does, without blanks (replaces `encoding.to_json_str`)."""
-    return json.dumps(obj, default=_json_value, separators=separators or (",", ":"))
+    return json_text.write(obj, separators or (",", ":"), _json_value)
 
 
 def _json_value(value: Any) -> str:

@@ -22,6 +22,7 @@ from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded, Progr
 from moto.stepfunctions.parser.asl.eval.states import ContextObjectData
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
+from local_cloud.step_functions import json_text
 from local_cloud.step_functions.engine import loading
 from local_cloud.step_functions.engine.history import History
 from local_cloud.step_functions.engine.names import iso_milliseconds
@@ -209,7 +210,7 @@ class EngineRun:
     def _outcome(self) -> Outcome:
         state = self._env.program_state()
         if isinstance(state, ProgramEnded):
-            return Outcome("SUCCEEDED", output=json.dumps(self._env.states.get_input(), separators=(",", ":")))
+            return Outcome("SUCCEEDED", output=json_text.write(self._env.states.get_input()))
         if isinstance(state, ProgramError):
             details = self._history.full or state.error or {}
             return Outcome("FAILED", error=details.get("error"), cause=details.get("cause"))

@@ -18,6 +18,7 @@ from local_cloud.step_functions.engine import (
     jsonata_expressions,
     names,
     other_tasks,
+    payloads,
     runtime,
     state_errors,
     texts,
@@ -26,6 +27,7 @@ from local_cloud.step_functions.engine import (
 
 _ENGINE = "moto.stepfunctions.parser"
 _ASL = f"{_ENGINE}.asl"
+_JSON = f"{_ASL}.component.intrinsic.function.statesfunction.json_manipulation"
 _TASK = f"{_ASL}.component.state.exec.state_task"
 
 
@@ -149,6 +151,13 @@ SEAMS = (
     ),
     Seam(f"{_ASL}.utils.json_path", "extract_json", json_paths.extract, "one value or an array, by the path's form"),
     Seam(f"{_ASL}.utils.encoding", "to_json_str", names.to_json_text, "JSON without blanks, as AWS writes it"),
+    Seam(f"{_ENGINE}.quotas", "is_within_size_quota", payloads.is_within_limit, "the size is that of UTF-8"),
+    Seam(f"{_TASK}.state_task", "StateTask._eval_parameters", payloads.task_parameters, "its limit"),
+    Seam(f"{_TASK}.state_task_lambda", "StateTaskLambda._eval_parameters", payloads.function_parameters, "its limit"),
+    Seam(f"{_ASL}.component.common.assign.assign_decl", "AssignDecl._eval_body", payloads.assign, "its limit"),
+    Seam(f"{_TASK}.lambda_eval_utils", "_from_payload", payloads.answer_of_function, "NaN is no JSON"),
+    Seam(f"{_JSON}.string_to_json", "StringToJson._eval_body", payloads.string_to_json, "NaN is no JSON"),
+    Seam(f"{_JSON}.json_to_string", "JsonToString._eval_body", payloads.json_to_string, "characters as they are"),
     Seam(
         f"{_ASL}.component.intrinsic.jsonata",
         "_DECLARATION_BY_VARIABLE_REFERENCE",

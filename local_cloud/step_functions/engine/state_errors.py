@@ -87,6 +87,12 @@ def missing_path(env: Any, error: NoSuchJsonPathError) -> FailureEventException:
     return _failure(env, "States.Runtime", cause, "TaskFailed")
 
 
+def too_much_data(env: Any, name: str, what: str) -> FailureEventException:
+    """Fail a state for the size of its data, as the engine words it for a result."""
+    cause = f"The state/task '{name}' {what} with a size exceeding the maximum number of bytes service limit."
+    return _failure(env, "States.DataLimitExceeded", cause, "TaskFailed")
+
+
 def _failure(env: Any, error: str, cause: str, event_type: str) -> FailureEventException:
     details = f"{event_type[0].lower()}{event_type[1:]}EventDetails"
     return FailureEventException(

@@ -112,6 +112,7 @@ def test_a_nameless_execution_gets_a_name_of_its_own(cloud: Cloud) -> None:
     ("request_", "code"),
     [
         ({"input": "{"}, "InvalidExecutionInput"),
+        ({"input": '{"a": NaN}'}, "InvalidExecutionInput"),
         ({"input": json.dumps("x" * 262_144)}, "ValidationException"),
         ({"name": "a b"}, "InvalidName"),
         ({"name": "a" * 81}, "ValidationException"),

@@ -401,6 +401,62 @@ def test_too_much_data_ends_the_execution(cloud: Cloud, door: FrontDoor) -> None
     assert (described["status"], described["error"]) == ("FAILED", "States.DataLimitExceeded")
 
 
+@pytest.mark.parametrize(
+    "state",
+    [
+        call_f(Parameters={"FunctionName": "f", "Payload": {"a.$": "$.a", "b.$": "$.a"}}),
+        call_f(Resource="arn:aws:lambda:us-east-1:000000000000:function:f", Parameters={"a.$": "$.a", "b.$": "$.a"}),
+        {"Type": "Pass", "Assign": {"a.$": "$.a", "b.$": "$.a"}, "End": True},
+    ],
+)
+def test_too_many_parameters_or_variables_end_the_execution(
+    cloud: Cloud, door: FrontDoor, state: dict[str, Any]
+) -> None:
+    """What Parameters make of the input, and what one Assign sets, may have 256 KiB; no function gets more."""
+    described = cloud.run(one(state), {"a": "x" * 140_000})
+
+    assert (described["status"], described["error"]) == ("FAILED", "States.DataLimitExceeded")
+    assert door.requests("lambda:InvokeFunction") == []
+
+
+def test_the_size_of_data_is_that_of_utf_8(cloud: Cloud) -> None:
+    """A letter with an umlaut counts as two bytes, not as the six of its escape; text is shown as it is."""
+    functions = {"a.$": "States.Format('{}{}{}', $.a, $.a, $.a)", "text.$": "States.JsonToString($.b)"}
+    described = cloud.run(one({"Type": "Pass", "Parameters": functions, "End": True}), {"a": "ü" * 40_000, "b": ["ü"]})
+
+    assert output(described) == {"a": "ü" * 120_000, "text": '["ü"]'}
+
+
+@pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_in_json_is_an_intrinsic_failure(cloud: Cloud, token: str) -> None:
+    """Python writes NaN and Infinity, which are no JSON: AWS cannot parse them."""
+    state = {"Type": "Pass", "Parameters": {"r.$": "States.StringToJson($.text)"}, "End": True}
+    described = cloud.run(one(state), {"text": f'{{"passed": true, "r2": {token}}}'})
+
+    assert (described["status"], described["error"]) == ("FAILED", "States.IntrinsicFailure")
+    assert token in described["cause"]
+
+
+def test_a_function_that_answers_nan_fails_its_task(cloud: Cloud, door: FrontDoor) -> None:
+    """The answer of a function, too, is JSON only."""
+    door.functions["f"] = lambda _: {"r2": float("nan")}
+    described = cloud.run(one(call_f()))
+
+    assert (described["status"], described["error"]) == ("FAILED", "States.Runtime")
+    assert "Non-standard token 'NaN'" in described["cause"]
+
+
+def test_a_number_beyond_all_floats_ends_the_execution(cloud: Cloud) -> None:
+    """No output holds Infinity."""
+    described = cloud.ended(
+        cloud.call("StartExecution", stateMachineArn=cloud.create(one({"Type": "Succeed"})), input='{"a": 1e999}')[
+            "executionArn"
+        ]
+    )
+
+    assert (described["status"], described["error"]) == ("FAILED", "States.Runtime")
+
+
 def test_the_machine_times_out(cloud: Cloud) -> None:
     """TimeoutSeconds of the machine ends the execution as TIMED_OUT, with the event that says so."""
     definition = {"TimeoutSeconds": 1, **one({"Type": "Wait", "Seconds": 60, "End": True})}
@@ -480,7 +536,10 @@ def test_an_answer_counts_once(cloud: Cloud, door: FrontDoor) -> None:
         cloud.call("SendTaskFailure", taskToken=token)
     with pytest.raises(CallError) as made_up:
         cloud.call("SendTaskSuccess", taskToken="made-up", output="1")
+    with pytest.raises(CallError) as no_json:
+        cloud.call("SendTaskSuccess", taskToken=token, output='{"a": NaN}')
 
+    assert no_json.value.code == "InvalidOutput"
     assert again.value.code == "TaskTimedOut"
     assert made_up.value.code == "InvalidToken"
 
