@@ -2,20 +2,28 @@
 
 A definite path, which names one place (`$.a.b[0].c`), gives the value there, and fails where there is none. Any other
 path (`$.a[*].b`, `$..b`, slices, filters, several names or indices) gives the array of what it finds: of one element
-where it finds one, empty where it finds none. The engine decides by what was found instead.
+where it finds one, empty where it finds none. The engine decides by what was found instead, and reads the path of a
+variable (`$name.a[0]`) as JSONata.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 import re
 from typing import Any
 
 from jsonpath_ng.jsonpath import Child, Fields, Index, Root
+from moto.stepfunctions.parser.asl.component.common.query_language import QueryLanguageMode
+from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringVariableSample
+from moto.stepfunctions.parser.asl.eval.variable_store import NoSuchVariable
 from moto.stepfunctions.parser.asl.utils.json_path import NoSuchJsonPathError, parse
 
 #: A path that begins with a slice: of a root that is no array, it fails (localstack/localstack#12366, seen on AWS).
 _SLICE_OF_ROOT = re.compile(r"\$\[-?\d*:")
+_VARIABLE = re.compile(r"\$(\w+)(.*)", re.DOTALL)
+
+_engine_variable = StringVariableSample._eval_body
 
 
 def extract(path: str, data: Any) -> Any:
@@ -25,6 +33,22 @@ def extract(path: str, data: Any) -> Any:
     if (definite and not found) or (_SLICE_OF_ROOT.match(path) and not isinstance(data, list)):
         raise NoSuchJsonPathError(json_path=path, data=data)
     return found[0] if definite else found
+
+
+def evaluate_variable(self: Any, env: Any) -> None:
+    """Read a variable, or what a path into it names (replaces `StringVariableSample._eval_body`)."""
+    named = _VARIABLE.fullmatch(self.expression)
+    if named is None or self.query_language_mode is not QueryLanguageMode.JSONPath:
+        _engine_variable(self, env)
+        return
+    try:
+        value = env.variable_store.get(named[1])
+    except NoSuchVariable as error:
+        raise NoSuchJsonPathError(json_path=self.expression, data=env.states.get_input()) from error
+    try:
+        env.stack.append(copy.deepcopy(extract(f"${named[2]}", value)))
+    except NoSuchJsonPathError as error:
+        raise NoSuchJsonPathError(json_path=self.expression, data=value) from error
 
 
 @functools.lru_cache(maxsize=1024)

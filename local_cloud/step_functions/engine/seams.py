@@ -150,6 +150,12 @@ SEAMS = (
         "Lambda.Unknown and the service's errors by name",
     ),
     Seam(f"{_ASL}.utils.json_path", "extract_json", json_paths.extract, "one value or an array, by the path's form"),
+    Seam(
+        f"{_ASL}.component.common.string.string_expression",
+        "StringVariableSample._eval_body",
+        json_paths.evaluate_variable,
+        "a path into a variable is JSONPath",
+    ),
     Seam(f"{_ASL}.utils.encoding", "to_json_str", names.to_json_text, "JSON without blanks, as AWS writes it"),
     Seam(f"{_ENGINE}.quotas", "is_within_size_quota", payloads.is_within_limit, "the size is that of UTF-8"),
     Seam(f"{_TASK}.state_task", "StateTask._eval_parameters", payloads.task_parameters, "its limit"),

@@ -194,6 +194,43 @@ def test_a_definite_path_gives_a_value_and_any_other_an_array(cloud: Cloud, path
     assert output(cloud.run(one(state), PATHS))["r"] == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("$v", PATHS),
+        ("$v.x.y[0].z", "v"),
+        ("$v['x']['y'][1]['z']", "w"),
+        ("$v.one[*].b.c", ["x"]),
+        ("$v.one[?(@.b.c=='x')].b.c", ["x"]),
+        ("$v.numbers[1:]", [2, 3]),
+        ("$v.empty[*].b", []),
+        ("States.ArrayLength($v.one[*].b)", 1),
+    ],
+)
+def test_a_path_into_a_variable_is_read_as_any_other(cloud: Cloud, path: str, expected: Any) -> None:
+    """What a JSONPath state reads of a variable is JSONPath, too."""
+    keep = {"Type": "Pass", "Assign": {"v.$": "$"}, "Next": "T"}
+    described = cloud.run(one(keep, T={"Type": "Pass", "Parameters": {"r.$": path}, "End": True}), PATHS)
+
+    assert output(described)["r"] == expected
+
+
+def test_a_path_to_nothing_in_a_variable_fails(cloud: Cloud) -> None:
+    """It is no null; a Choice may ask whether it is present."""
+    keep = {"Type": "Pass", "Assign": {"v.$": "$"}, "Next": "T"}
+    rule = {"Variable": "$v.none", "IsPresent": False, "Next": "Read"}
+    described = cloud.run(
+        one(
+            keep,
+            T={"Type": "Choice", "Choices": [rule]},
+            Read={"Type": "Pass", "Parameters": {"r.$": "$v.none"}, "End": True},
+        )
+    )
+
+    assert (described["status"], described["error"]) == ("FAILED", "States.Runtime")
+    assert "The JSONPath '$v.none'" in described["cause"]
+
+
 @pytest.mark.parametrize("path", ["$.none", "$.numbers[3]", "$.x.y[0].none", "$[0:1]"])
 def test_a_path_to_nothing_fails(cloud: Cloud, path: str) -> None:
     """A definite path without a value fails the execution."""
