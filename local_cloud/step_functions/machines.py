@@ -15,8 +15,8 @@ from local_cloud.step_functions.dependencies import Dependencies
 from local_cloud.step_functions.engine.clients import RoleClients
 from local_cloud.step_functions.engine.loading import (
     complaint_about_definition,
-    complaint_about_jsonata,
     complaint_about_path,
+    read_jsonata,
 )
 from local_cloud.step_functions.errors import ApiError
 from local_cloud.step_functions.journal import Journal
@@ -25,7 +25,7 @@ from local_cloud.step_functions.records import StateMachine
 #: What a name must not hold (API reference, CreateStateMachine), and its length.
 _FORBIDDEN_IN_NAMES = re.compile(r'[\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]')
 _LONGEST_NAME = 80
-_ENGINE = Engine(complaint_about_definition, complaint_about_path, complaint_about_jsonata)
+_ENGINE = Engine(complaint_about_definition, complaint_about_path, read_jsonata)
 
 
 class StateMachines:

@@ -12,14 +12,16 @@ from typing import Any
 
 from local_cloud.step_functions.definition.diagnostic import Diagnostic
 from local_cloud.step_functions.definition.expressions import (
+    Jsonata,
     expression_problem,
     path_problem,
+    unsupported_references,
     variables_in,
     walk_strings,
 )
 from local_cloud.step_functions.definition.walk import StateAt, machines, states
 
-#: Answers with what is wrong about the syntax of a JSONPath (`$.a`), or of a JSONata expression; None is right.
+#: Answers with what is wrong about the syntax of a JSONPath (`$.a`); None is right.
 Syntax = Callable[[str], str | None]
 
 _LONGEST_NAME = 80
@@ -37,11 +39,30 @@ _REFERENCE_PATHS = (
     "TimeoutSecondsPath",
     "HeartbeatSecondsPath",
 )
+#: Fields whose strings AWS reads as JSONata, of a state and of its rules; `{% … %}` in others, as Comment, is text.
+_EXPRESSIONS = (
+    "Arguments",
+    "Assign",
+    "Cause",
+    "Condition",
+    "Error",
+    "HeartbeatSeconds",
+    "ItemSelector",
+    "Items",
+    "MaxConcurrency",
+    "Output",
+    "Seconds",
+    "TimeoutSeconds",
+    "Timestamp",
+    "ToleratedFailureCount",
+    "ToleratedFailurePercentage",
+)
+_INTRINSIC = re.compile(r"States\.\w+\(.*\)\Z", re.DOTALL)
 _NOT_IN_REFERENCE = re.compile(r"\.\.|[@,:?*]")
 _VARIABLE_NAME = re.compile(r"[^\W\d]\w*\Z")
 
 
-def check_language(definition: Mapping[str, Any], json_path: Syntax, jsonata: Syntax) -> list[Diagnostic]:
+def check_language(definition: Mapping[str, Any], json_path: Syntax, jsonata: Jsonata) -> list[Diagnostic]:
     """Find what a definition says that the language does not have."""
     found = [
         Diagnostic("SCHEMA_VALIDATION_FAILED", "These states must not be empty", f"{machine.location}/States")
@@ -158,12 +179,19 @@ def _check_paths(state: StateAt, json_path: Syntax) -> Iterator[Diagnostic]:
             problem = f"{value} is no Reference Path, which names one place: no .., *, ?, @, comma or colon"
         if problem:
             yield _schema(problem, state, field)
-    for field in ("Parameters", "ResultSelector", "ItemSelector", "Assign"):
-        for place, key, value in walk_strings(state.body.get(field), field):
-            if key.endswith(".$") and value.startswith("$"):
+    templates = [(field, state.body.get(field)) for field in ("Parameters", "ResultSelector", "ItemSelector")]
+    templates += [("/".join(place), names) for place, names in _assignments(state.body)]
+    for field, template in templates:
+        for place, key, value in walk_strings(template, field):
+            if not key.endswith(".$"):
+                continue
+            if value.startswith("$"):
                 problem = path_problem(value, json_path)
                 if problem:
                     yield _schema(problem, state, place)
+            elif "Assign" in field and not _INTRINSIC.match(value):  # of the others the linter says so
+                message = f"The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call"
+                yield _schema(message, state, place)
 
 
 def _check_variables(state: StateAt, assigned: Collection[str]) -> Iterator[Diagnostic]:
@@ -177,13 +205,28 @@ def _check_variables(state: StateAt, assigned: Collection[str]) -> Iterator[Diag
                     yield _schema(f"The variable ${name} is assigned in no state", state, place.lstrip("/"))
 
 
-def _check_expressions(state: StateAt, jsonata: Syntax) -> Iterator[Diagnostic]:
-    nested = ("States", "Branches", "ItemProcessor", "Iterator", "Comment")
-    body = {field: value for field, value in state.body.items() if field not in nested}
-    for place, _key, value in walk_strings(body, ""):
+def _check_expressions(state: StateAt, jsonata: Jsonata) -> Iterator[Diagnostic]:
+    for place, value in _expressions(state.body):
         problem = expression_problem(value, jsonata)
+        where = f"{state.location}/{place}"
         if problem:
-            yield _schema(problem, state, place.lstrip("/"))
+            yield Diagnostic(*problem, where)
+        for message in unsupported_references(value, jsonata, in_catcher=place.startswith("Catch[")):
+            yield Diagnostic("UNSUPPORTED_JSONATA_EXPRESSION", message, where)
+
+
+def _expressions(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Where a state's JSONata may stand, and each string there."""
+    given = [(field, body[field]) for field in _EXPRESSIONS if field in body]
+    for rules in ("Catch", "Choices"):
+        for number, rule in enumerate(body[rules] if isinstance(body.get(rules), list) else []):
+            if isinstance(rule, Mapping):
+                given += [(f"{rules}[{number}]/{field}", rule[field]) for field in _EXPRESSIONS if field in rule]
+    for place, value in given:
+        if isinstance(value, str):
+            yield place, value
+        for deeper, _, text in walk_strings(value, place):
+            yield deeper, text
 
 
 def _language(state: StateAt, languages: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import re
 import threading
 from typing import Any
 
+from local_cloud.step_functions.engine.jsonata_names import unanchored
 from local_cloud.step_functions.engine.lean_imports import stand_ins
 
 _lock = threading.Lock()
@@ -71,15 +72,14 @@ def complaint_about_path(path: str) -> str | None:
     return None
 
 
-def complaint_about_jsonata(expression: str) -> str | None:
-    """Give a JSONata expression to the evaluator that the engine uses here."""
-    import jsonata
+def read_jsonata(expression: str) -> tuple[str | None, list[str]]:
+    """Parse a JSONata expression: the parser's complaint, or None, and what it reads of the top level."""
+    from jsonata.parser import Parser
 
     try:
-        jsonata.Jsonata(expression)
+        return None, unanchored(Parser().parse(expression))
     except Exception as error:  # a broken expression meets all kinds of them
-        return f"{error}" or type(error).__name__
-    return None
+        return f"{error}" or type(error).__name__, []
 
 
 def _readable(complaint: str) -> str:

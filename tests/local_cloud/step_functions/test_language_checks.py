@@ -34,6 +34,12 @@ def jsonata(**fields: Any) -> dict[str, Any]:
     return {"QueryLanguage": "JSONata", **machine(A={**END, **fields})}
 
 
+def called(**fields: Any) -> dict[str, Any]:
+    """Make a machine of a Task in JSONata."""
+    state = {"Type": "Task", "Resource": INVOKE, "Arguments": {"FunctionName": "f"}, "End": True, **fields}
+    return {"QueryLanguage": "JSONata", **machine(A=state, **({"B": END} if "Catch" in fields else {}))}
+
+
 CALLED = {"ErrorEquals": ["States.TaskFailed"], "Next": "B"}
 ALL = {"ErrorEquals": ["States.ALL"], "Next": "B"}
 NULL = {"Variable": "$.a", "IsNull": True}
@@ -63,6 +69,9 @@ NULL = {"Variable": "$.a", "IsNull": True}
         (task(Retry=[{"ErrorEquals": ["E"], "Delay": 1}]), "Delay"),
         (task(TimeoutSeconds=0), "TimeoutSeconds"),
         (task(TimeoutSeconds="60"), "TimeoutSeconds"),
+        (task(TimeoutSeconds="{% 60 %}"), "TimeoutSeconds"),
+        (task(TimeoutSeconds=100_000_000), "TimeoutSeconds"),
+        (called(TimeoutSeconds="60"), "TimeoutSeconds"),
         (task(TimeoutSeconds=5, HeartbeatSeconds=5), "HeartbeatSeconds"),
         (machine(A={"Type": "Wait", "Seconds": 100_000_000, "End": True}), "must not be above 99999999"),
         (machine(A={"Type": "Wait", "Seconds": 1, "SecondsPath": "$.s", "End": True}), "only one of"),
@@ -78,7 +87,37 @@ NULL = {"Variable": "$.a", "IsNull": True}
         (machine(A={**END, "Assign": {"states": 1}}), "A variable cannot be named states"),
         (machine(A={**END, "Assign": {"1st.$": "$"}}), "A variable cannot be named 1st"),
         (machine(A={"Type": "Succeed", "Assign": {"a": 1}}), "Succeed must not have the field Assign"),
-        (jsonata(Output="{% ( %}"), "is no valid JSONata"),
+        (
+            machine(A={**END, "Assign": {"a.$": "State.Name"}}),
+            "The value for the field 'a.$' must be a valid JSONPath or a valid intrinsic function call at "
+            "/States/A/Assign/a.$",
+        ),
+        (machine(A={**END, "Assign": {"a": [{"b.$": "States.Format('{}', $.x"}]}}), "at /States/A/Assign/a[0]/b.$"),
+        (task(Catch=[{**ALL, "Assign": {"a.$": "$.a["}}]), "$.a[ is no valid JSONPath"),
+        (task(Catch=[{**ALL, "Assign": {"a.$": "$$State.Name"}}]), "at /States/A/Catch[0]/Assign/a.$"),
+        (choice({**NULL, "Next": "B", "Assign": {"a.$": "b"}}), "at /States/A/Choices[0]/Assign/a.$"),
+        (
+            jsonata(Output="{% ( %}"),
+            "INVALID_JSONATA_EXPRESSION: Expected ) before end of expression at /States/A/Output",
+        ),
+        (
+            jsonata(Output={"v": "{% failure.Cause %}"}),
+            "UNSUPPORTED_JSONATA_EXPRESSION: Reference to 'failure' at the top level is not supported. at "
+            "/States/A/Output/v",
+        ),
+        (jsonata(Output="{% $.failure %}"), "Reference to '$' at the top level is not supported."),
+        (jsonata(Output="{% [$count(a), {'b': -c}] %}"), "Reference to 'c' at the top level"),
+        (jsonata(Output="{% true ? $map($states.input, function($x) { a }) %}"), "Reference to 'a' at the top level"),
+        (
+            jsonata(Assign={"a": "{% ($x := b; $x) ~> $string %}"}),
+            "'b' at the top level is not supported. at /States/A",
+        ),
+        (jsonata(Output="{% $$.input %}"), "Reference to '$$' is not supported. at /States/A/Output"),
+        (jsonata(Output="{% $states.errorOutput.Cause %}"), "Field '$states.errorOutput' does not exist."),
+        (
+            called(Catch=[{**ALL, "Output": "{% Cause %}"}]),
+            "'Cause' at the top level is not supported. at /States/A/Ca",
+        ),
         (jsonata(Output={"a": ["{% 1"]}), "must begin with {% and end with %}"),
         (jsonata(Output=" {% 1 %}"), "must begin with {% and end with %}"),
         (jsonata(InputPath="$.a"), "InputPath"),
@@ -142,3 +181,46 @@ def test_what_is_right_stays_right(cloud: Cloud) -> None:
     )
 
     assert found["diagnostics"] == []
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        jsonata(Output="{% $states.input.items[price > 1].name %}"),
+        jsonata(Output="{% $states.input.items.(a * b) %}"),
+        jsonata(Output="{% $states.input.items^(>price){name: $} %}"),
+        jsonata(Output="{% $map($states.input.a, function($x) { $x.b[$ > 1] }) %}"),
+        jsonata(Output="{% ($x := $states.input; $x ~> |$|{'a': b}|) %}"),
+        jsonata(Comment="{% text %}", Output="{% $kept & $states.context.Execution.Name %}"),
+        called(Catch=[{**ALL, "Comment": "{% text %}", "Output": "{% $states.errorOutput.Cause %}"}]),
+        called(TimeoutSeconds="{% $states.input.t %}", HeartbeatSeconds="{% 1 %}"),
+        called(TimeoutSeconds=1, HeartbeatSeconds="{% 1 %}"),
+        called(TimeoutSeconds="{% 90 %}", HeartbeatSeconds=60),
+        task(TimeoutSeconds=99_999_999, HeartbeatSeconds=60),
+        {"TimeoutSeconds": 99_999_999, **machine(A=END)},
+    ],
+)
+def test_what_aws_takes_is_taken(cloud: Cloud, definition: dict[str, Any]) -> None:
+    """Names below a step of a path, the error in a catcher, numbers that are expressions, the longest time."""
+    assert cloud.call("ValidateStateMachineDefinition", definition=json.dumps(definition))["diagnostics"] == []
+
+
+def test_numbers_and_instants_may_be_expressions(cloud: Cloud) -> None:
+    """In JSONata; they count when the state runs."""
+    item = {"QueryLanguage": "JSONata", "Type": "Pass", "Output": "{% $states.input * 2 %}", "End": True}
+    definition = {
+        "QueryLanguage": "JSONata",
+        **machine(
+            A={"Type": "Wait", "Seconds": "{% $states.input.n - 2 %}", "Next": "B"},
+            B={"Type": "Wait", "Timestamp": "{% $now() %}", "Next": "C"},
+            C={
+                "Type": "Map",
+                "Items": "{% $states.input.items %}",
+                "MaxConcurrency": "{% $states.input.n %}",
+                "ItemProcessor": machine(I=item),
+                "End": True,
+            },
+        ),
+    }
+
+    assert output(cloud.run(definition, {"n": 2, "items": [2, 3]})) == [4, 6]
