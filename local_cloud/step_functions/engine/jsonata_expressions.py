@@ -23,12 +23,17 @@ class JsonataError(Exception):
     """An expression that could not be evaluated, with the evaluator's reason."""
 
 
+class UnsupportedResultError(JsonataError):
+    """An expression whose result is no JSON, but a function or a regular expression."""
+
+
 def evaluate(expression: str) -> Any:
     """Evaluate an expression that declares its own variables; undefined is None."""
     try:
         compiled = jsonata.Jsonata(expression)
         for name, function in _FUNCTIONS.items():
             compiled.register_lambda(name, function)
+        compiled.assign("eval", None)  # "Transforming data with JSONata": $eval is not supported
         return _plain(compiled.evaluate(None))
     except (jsonata.JException, ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise JsonataError(str(error)) from error
@@ -47,6 +52,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
+    if value is not None and not isinstance(value, str | int | float):
+        raise UnsupportedResultError("its result is no JSON")
     return value
 
 

@@ -31,12 +31,14 @@ def evaluate_error_equals(self: Any, env: Any) -> None:
 
     States.ALL matches every error but States.Runtime and States.DataLimitExceeded; States.TaskFailed matches what
     States.ALL does, but for States.Timeout. The engine lets the first match all, and the second no `States.` name.
+    A missed heartbeat is both a States.HeartbeatTimeout and a States.Timeout.
     """
     error = env.stack.pop()
     name = error.error_name if error is not None else None
     listed = [known.error_name for known in self.error_names]
     env.stack.append(
         (name in listed and name != "States.Runtime")
+        or (getattr(error, "missed_heartbeat", False) and "States.HeartbeatTimeout" in listed)
         or (name not in _BEYOND_WILDCARDS and "States.ALL" in listed)
         or (name not in _BEYOND_WILDCARDS and name != "States.Timeout" and "States.TaskFailed" in listed)
     )

@@ -22,6 +22,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task import StateTask
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import StateTaskLambda
+from moto.stepfunctions.parser.asl.eval.callback.callback import HeartbeatTimeoutError
 from moto.stepfunctions.parser.asl.utils.json_path import NoSuchJsonPathError
 
 from local_cloud.step_functions.engine import runtime
@@ -64,6 +65,10 @@ def failure_of_task(self: Any, env: Any, ex: Exception) -> Any:
     """
     if isinstance(ex, NoSuchJsonPathError):
         raise missing_path(env, ex) from ex
+    if isinstance(ex, HeartbeatTimeoutError):
+        failure = _engine_failure(self, env, ex)  # States.Timeout, which the history shows
+        failure.error_name.missed_heartbeat = True
+        return failure
     if not isinstance(ex, UNREACHABLE):
         return _engine_failure(self, env, ex)
     prefix = _PREFIXES.get(getattr(self.resource, "service_name", "lambda"), "SageMaker")

@@ -120,6 +120,43 @@ SEAMS = (
         "States.QueryEvaluationError",
     ),
     Seam(
+        f"{_ASL}.jsonata.jsonata",
+        "_ILLEGAL_VARIABLE_REFERENCES",
+        frozenset(),
+        "$ is legal below a path's step; where it is not, the definition is refused",
+    ),
+    Seam(
+        f"{_ASL}.component.state.choice.comparison.comparison",
+        "ConditionStringJSONata._eval_body",
+        state_errors.evaluate_condition,
+        "States.QueryEvaluationError for what is no boolean",
+    ),
+    *(
+        Seam(f"{_ASL}.component.{module}", symbol, state_errors.number_of(field), "QueryEvaluationError for no number")
+        for module, symbol, field in (
+            ("common.timeouts.timeout", "TimeoutSecondsJSONata._eval_seconds", "TimeoutSeconds"),
+            ("common.timeouts.heartbeat", "HeartbeatSecondsJSONata._eval_seconds", "HeartbeatSeconds"),
+            ("state.wait.wait_function.seconds", "SecondsJSONata._get_wait_seconds", "Seconds"),
+            (
+                "state.exec.state_map.max_concurrency",
+                "MaxConcurrencyJSONata._eval_max_concurrency",
+                "MaxConcurrency",
+            ),
+        )
+    ),
+    Seam(
+        f"{_ASL}.component.state.fail.error_decl",
+        "Error._eval_body",
+        state_errors.evaluate_fail_text,
+        "an error is a string",
+    ),
+    Seam(
+        f"{_ASL}.component.state.fail.cause_decl",
+        "Cause._eval_body",
+        state_errors.evaluate_fail_text,
+        "a cause is a string",
+    ),
+    Seam(
         f"{_ASL}.component.common.string.string_expression",
         "StringIntrinsicFunction._eval_body",
         state_errors.evaluate_intrinsic,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
@@ -19,7 +20,7 @@ from moto.stepfunctions.parser.asl.component.state.choice.comparison.variable im
 from moto.stepfunctions.parser.asl.component.state.choice.state_choice import StateChoice
 from moto.stepfunctions.parser.asl.utils.json_path import NoSuchJsonPathError
 
-from local_cloud.step_functions.engine.jsonata_expressions import JsonataError
+from local_cloud.step_functions.engine.jsonata_expressions import JsonataError, UnsupportedResultError
 
 _engine_evaluate_jsonata = StringJSONata._eval_body
 _engine_evaluate_intrinsic = StringIntrinsicFunction._eval_body
@@ -31,9 +32,60 @@ def evaluate_jsonata(self: Any, env: Any) -> None:
     """Evaluate an expression; what cannot be evaluated is States.QueryEvaluationError."""
     try:
         _engine_evaluate_jsonata(self, env)
+    except UnsupportedResultError as error:
+        cause = f"The JSONata expression '{self.expression}' returned an unsupported result type."
+        raise _failure(env, "States.QueryEvaluationError", cause, "EvaluationFailed") from error
     except JsonataError as error:
         cause = f"The JSONata expression '{self.expression}' could not be evaluated: {error}"
         raise _failure(env, "States.QueryEvaluationError", cause, "EvaluationFailed") from error
+
+
+def evaluate_condition(self: Any, env: Any) -> None:
+    """Evaluate a rule's Condition, which must be a boolean."""
+    _evaluate_typed(self.string_jsonata, env, "Condition", "boolean", bool)
+
+
+def number_of(field: str) -> Callable[[Any, Any], int]:
+    """Make the evaluation of a field that counts: its JSONata must give a number."""
+
+    def evaluate(self: Any, env: Any) -> int:
+        _evaluate_typed(self.string_jsonata, env, field, "number", (int, float))
+        return int(env.stack.pop())
+
+    return evaluate
+
+
+def evaluate_fail_text(self: Any, env: Any) -> None:
+    """Evaluate the Error or Cause of a Fail state: a path "must select a field that contains a string value".
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/state-fail.html
+    """
+    field, given = type(self).__name__, self.string_expression
+    if isinstance(given, StringJSONata):
+        _evaluate_typed(given, env, field, "string", str)
+        return
+    given.eval(env=env)
+    if not isinstance(env.stack[-1], str):
+        cause = f"The {field} '{given.literal_value}' must select a field that contains a string value"
+        raise _failure(env, "States.Runtime", cause, "TaskFailed")
+
+
+def _evaluate_typed(expression: Any, env: Any, field: str, wanted: str, types: type | tuple[type, ...]) -> None:
+    """Evaluate JSONata; "a result of an incompatible type" is States.QueryEvaluationError (Developer Guide)."""
+    expression.eval(env=env)
+    value = env.stack[-1]
+    if not isinstance(value, types) or (isinstance(value, bool) and wanted != "boolean"):
+        text = json.dumps(value, separators=(",", ":"))
+        cause = (
+            f"The JSONata expression '{expression.expression}' specified for the field '{field}' returned an "
+            f"unexpected result type. Expected '{wanted}', but was '{_json_type(value)}' for value: {text}"
+        )
+        raise _failure(env, "States.QueryEvaluationError", cause, "EvaluationFailed")
+
+
+def _json_type(value: Any) -> str:
+    names = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    return names.get(type(value), "null")
 
 
 def evaluate_intrinsic(self: Any, env: Any) -> None:

@@ -225,6 +225,80 @@ def test_a_machine_that_times_out_stops_the_job_that_it_awaits(cloud: Cloud, doo
     assert door.requests("sagemaker:StopProcessingJob") == [{"ProcessingJobName": "j"}]
 
 
+@pytest.mark.parametrize(
+    ("state", "error", "cause"),
+    [
+        (
+            {"Type": "Fail", "Error": "E", "CausePath": "$.a"},
+            "States.Runtime",
+            "The CausePath '$.a' must select a field that contains a string value",
+        ),
+        ({"Type": "Fail", "ErrorPath": "$.n"}, "States.Runtime", "The ErrorPath '$.n' must select a field that"),
+        (
+            {"Type": "Fail", "Error": "{% $states.input.n %}"},
+            "States.QueryEvaluationError",
+            "The JSONata expression '$states.input.n' specified for the field 'Error' returned an unexpected result "
+            "type. Expected 'string', but was 'number' for value: 5",
+        ),
+        ({"Type": "Wait", "Seconds": "{% 'soon' %}", "End": True}, "States.QueryEvaluationError", "field 'Seconds'"),
+        (
+            {"Type": "Choice", "Choices": [{"Condition": "{% $states.input.n %}", "Next": "T"}], "Default": "T"},
+            "States.QueryEvaluationError",
+            "Expected 'boolean', but was 'number' for value: 5",
+        ),
+        (
+            {"Type": "Pass", "Output": "{% [function($x) { $x }] %}", "End": True},
+            "States.QueryEvaluationError",
+            "returned an unsupported result type.",
+        ),
+        (
+            {"Type": "Pass", "Output": "{% $eval('1 + 1') %}", "End": True},
+            "States.QueryEvaluationError",
+            "Attempted to invoke a non-function",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named(cloud: Cloud, state: dict[str, Any], error: str, cause: str) -> None:
+    """In the error's own words, without a Python object's."""
+    language = "JSONata" if "{%" in json.dumps(state) else "JSONPath"
+    others = {"T": DONE} if "Choices" in state else {}
+    described = cloud.run({"QueryLanguage": language, **one(state, **others)}, {"a": {"b": 1}, "n": 5})
+
+    assert (described["status"], described["error"]) == ("FAILED", error)
+    assert cause in described["cause"]
+
+
+def test_the_context_item_may_stand_below_a_step(cloud: Cloud) -> None:
+    """As in a predicate, where it is the item that is asked about."""
+    state = {"Type": "Pass", "Output": "{% $states.input.items[$ > 1] %}", "End": True}
+
+    assert output(cloud.run({"QueryLanguage": "JSONata", **one(state)}, {"items": [1, 2, 3]})) == [2, 3]
+
+
+def test_a_missed_heartbeat_is_caught_by_either_name(cloud: Cloud, door: FrontDoor) -> None:
+    """By that of the heartbeat, and by that which the history shows."""
+    door.functions["f"] = lambda _: None
+    waiting = {
+        **INVOKE,
+        "Resource": f"{INVOKE['Resource']}.waitForTaskToken",
+        "Parameters": {"FunctionName": "f", "Payload": {"token.$": "$$.Task.Token"}},
+        "HeartbeatSeconds": 1,
+    }
+    branches = [
+        {
+            "StartAt": name,
+            "States": {
+                name: {**waiting, "Catch": [{"ErrorEquals": [name], "Next": f"After {name}"}]},
+                f"After {name}": DONE,
+            },
+        }
+        for name in ("States.HeartbeatTimeout", "States.Timeout")
+    ]
+    caught = output(cloud.run(one({"Type": "Parallel", "Branches": branches, "End": True})))
+
+    assert [error["Error"] for error in caught] == ["States.Timeout"] * 2
+
+
 def test_a_task_that_sends_no_heartbeat_times_out(cloud: Cloud, door: FrontDoor) -> None:
     """Long before its own time is up; each heartbeat gives it another span."""
     door.functions["f"] = lambda _: None
