@@ -20,10 +20,14 @@ from local_cloud.step_functions.shapes import (
     page,
     parse,
     refuse,
+    short_text,
     text,
     without_data,
 )
 
+#: API reference, StopExecution and SendTaskFailure: the most characters.
+_LONGEST_ERROR = 256
+_LONGEST_CAUSE = 32_768
 _STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")
 
 
@@ -155,7 +159,7 @@ class Api:
         return {"executionArn": execution.arn, "startDate": execution.start_date}
 
     def _stop_execution(self, request: Request) -> Answer:
-        execution = self._executions.stop(text(request, "executionArn"), request.get("error"), request.get("cause"))
+        execution = self._executions.stop(text(request, "executionArn"), *_error_and_cause(request))
         return {"stopDate": execution.stop_date}
 
     def _list_executions(self, request: Request) -> Answer:
@@ -186,7 +190,7 @@ class Api:
         return {}
 
     def _send_task_failure(self, request: Request) -> Answer:
-        self._executions.fail_task(text(request, "taskToken"), request.get("error"), request.get("cause"))
+        self._executions.fail_task(text(request, "taskToken"), *_error_and_cause(request))
         return {}
 
     def _send_task_heartbeat(self, request: Request) -> Answer:
@@ -204,3 +208,7 @@ class Api:
 
     def _list_tags(self, request: Request) -> Answer:
         return {"tags": tag_list(self._machines.tags(text(request, "resourceArn")))}
+
+
+def _error_and_cause(request: Request) -> tuple[str | None, str | None]:
+    return short_text(request, "error", _LONGEST_ERROR), short_text(request, "cause", _LONGEST_CAUSE)

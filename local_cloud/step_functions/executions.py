@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import uuid
@@ -21,6 +22,7 @@ from local_cloud.step_functions.status_events import emit_status
 
 #: Step Functions' quota for the input of an execution, bytes of UTF-8.
 MAXIMUM_INPUT_BYTES = 262_144
+_ARN = re.compile(r"arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:(\w+):.")
 #: How long StopExecution waits for the run to write its last event, seconds.
 _STOP_SECONDS = 10.0
 #: How long an interrupted execution may take until its token can be answered again, seconds.
@@ -109,6 +111,7 @@ class Executions:
 
     def get(self, arn: str) -> Execution:
         """Find one by its ARN."""
+        _check_arn(arn)
         with self._lock:
             execution = self._executions.get(arn)
         if execution is None:
@@ -223,6 +226,14 @@ class Executions:
             emit_status(self._dependencies.emit_event, execution)
         except Exception as error:  # an event that cannot be delivered must not end the execution
             self._dependencies.log(f"The event about {execution.arn} ({execution.status}) was not delivered: {error}")
+
+
+def _check_arn(arn: str) -> None:
+    match = _ARN.match(arn)
+    if match is None:
+        raise ApiError("InvalidArn", f"Invalid Arn: 'Invalid ARN prefix: {arn}'")
+    if match[1] != "execution":
+        raise ApiError("InvalidArn", f"Invalid Arn: 'Resource type not valid in this context: {match[1]}'")
 
 
 def _check_input(text: str) -> None:

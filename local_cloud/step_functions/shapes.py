@@ -111,6 +111,20 @@ def text(request: Request, field: str) -> str:
     return value
 
 
+def short_text(request: Request, field: str, longest: int) -> str | None:
+    """Read a text that may be missing, and has a length at most; AWS does not repeat it, since it may be secret."""
+    value = request.get(field)
+    if value is None:
+        return None
+    if len(text(request, field)) > longest:
+        raise ApiError(
+            "ValidationException",
+            f"1 validation error detected: Value at '{field}' failed to satisfy constraint: Member must have length "
+            f"less than or equal to {longest}",
+        )
+    return str(value)
+
+
 def refuse(request: Request, *fields: str) -> None:
     """Refuse parameters that the local cloud does not support, by their names."""
     for field in fields:

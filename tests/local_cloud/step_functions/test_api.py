@@ -99,6 +99,35 @@ def test_an_execution_is_idempotent_by_name_and_input_while_it_runs(cloud: Cloud
     assert len(cloud.call("ListExecutions", stateMachineArn=arn, statusFilter="ABORTED")["executions"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("operation", "request_", "message"),
+    [
+        ("DescribeExecution", {"executionArn": "foo"}, "InvalidArn: Invalid Arn: 'Invalid ARN prefix: foo'"),
+        (
+            "GetExecutionHistory",
+            {"executionArn": "arn:aws:states:us-east-1:000000000000:stateMachine:m"},
+            "InvalidArn: Invalid Arn: 'Resource type not valid in this context: stateMachine'",
+        ),
+        (
+            "StopExecution",
+            {"executionArn": "arn:aws:states:us-east-1:000000000000:execution:m:n", "cause": "c" * 32_769},
+            "ValidationException: 1 validation error detected: Value at 'cause' failed to satisfy constraint: Member must "
+            "have length less than or equal to 32768",
+        ),
+        ("SendTaskFailure", {"taskToken": "t", "error": "e" * 257}, "length less than or equal to 256"),
+        ("SendTaskFailure", {"taskToken": "t", "error": "e" * 256, "cause": "c" * 32_768}, "InvalidToken"),
+    ],
+)
+def test_bad_requests_about_executions_are_refused(
+    cloud: Cloud, operation: str, request_: dict[str, Any], message: str
+) -> None:
+    """Another resource's ARN, and what is too long, in AWS's words."""
+    with pytest.raises(CallError) as refused:
+        cloud.call(operation, **request_)
+
+    assert message in str(refused.value)
+
+
 def test_a_nameless_execution_gets_a_name_of_its_own(cloud: Cloud) -> None:
     """Without a name, or with null, each start is another execution."""
     arn = cloud.create(PASS)
