@@ -98,8 +98,8 @@ class Api:
 
     def _delete_state_machine(self, request: Request) -> Answer:
         arn = text(request, "stateMachineArn")
-        if self._machines.delete(arn) is not None:
-            self._executions.forget_machine(arn)
+        self._machines.begin_deletion(arn)
+        self._executions.end_machine(arn)
         return {}
 
     def _describe_machine(self, request: Request) -> Answer:
@@ -151,7 +151,7 @@ class Api:
 
     def _start_execution(self, request: Request) -> Answer:
         execution = self._executions.start(
-            self._machines.get(text(request, "stateMachineArn")),
+            self._machines.active(text(request, "stateMachineArn")),
             "{}" if request.get("input") is None else text(request, "input"),
             request.get("name"),
             request.get("traceHeader"),

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from local_cloud.step_functions import json_text
@@ -16,7 +16,7 @@ from local_cloud.step_functions.engine.loading import load
 from local_cloud.step_functions.errors import ApiError
 from local_cloud.step_functions.journal import Journal
 from local_cloud.step_functions.log_delivery import LogDelivery
-from local_cloud.step_functions.machines import check_name
+from local_cloud.step_functions.machines import check_name, deleting
 from local_cloud.step_functions.records import Execution, HistoryEvent, Outcome, StateMachine
 from local_cloud.step_functions.status_events import emit_status
 
@@ -32,17 +32,29 @@ _RESUME_SECONDS = 3.0
 class Executions:
     """The executions of the account."""
 
-    def __init__(self, dependencies: Dependencies, clients: RoleClients, journal: Journal) -> None:
+    def __init__(
+        self,
+        dependencies: Dependencies,
+        clients: RoleClients,
+        journal: Journal,
+        remove_machine: Callable[[str], None],
+    ) -> None:
         self._dependencies = dependencies
         self._journal = journal
         self._delivery = LogDelivery(dependencies, clients)
         self._lock = threading.RLock()
+        self._remove_machine = remove_machine
+        self._deleting: set[str] = set()  # state machines that go when their executions have ended
         self._closed_tokens: set[str] = set()  # of the tasks of executions that have ended
         self._executions = {execution.arn: execution for execution in journal.executions()}
 
-    def resume(self) -> None:
-        """Go on with the executions that ran when the local cloud was killed; returns when their tokens count again."""
+    def resume(self, being_deleted: Iterable[str]) -> None:
+        """Go on with the executions that ran when the local cloud was killed; returns when their tokens count again.
+
+        Those of state machines that are being deleted end at their next state.
+        """
         with self._lock:
+            self._deleting.update(being_deleted)
             found = list(self._executions.values())
         for execution in found:
             if execution.status != "RUNNING" and not execution.told:
@@ -52,6 +64,8 @@ class Executions:
         for run in runs:
             if run is not None:
                 run.passed.wait(max(0.0, deadline - time.monotonic()))
+        for machine_arn in list(self._deleting):
+            self._remove_if_idle(machine_arn)
 
     def _resume(self, execution: Execution) -> Any:
         engine = load()
@@ -75,6 +89,8 @@ class Executions:
             return None
         self._dependencies.log(f"{execution.arn} goes on after event {len(execution.history)}")
         execution.interruption = None
+        if execution.state_machine_arn in self._deleting:
+            execution.run.end_at_next_state()
         execution.run.start()
         return execution.run
 
@@ -88,6 +104,8 @@ class Executions:
         arn = f"{machine.arn.replace(':stateMachine:', ':execution:')}:{name}"
         engine = load()
         with self._lock:
+            if machine.arn in self._deleting:
+                raise deleting(machine.arn)
             existing = self._executions.get(arn)
             if existing is not None:
                 if existing.status == "RUNNING" and existing.input == input_json:
@@ -134,11 +152,34 @@ class Executions:
         run = execution.run
         return run.events() if run is not None else list(execution.history)
 
-    def forget_machine(self, machine_arn: str) -> None:
-        """Drop a deleted state machine's executions; those that run go on unseen until they end, as on AWS."""
+    def end_machine(self, machine_arn: str) -> None:
+        """End the executions of a state machine that is being deleted; it goes with the last of them.
+
+        API reference, DeleteStateMachine: "A state machine is deleted only when all its executions are completed. On
+        the next state transition, the state machine's executions are terminated."
+        """
         with self._lock:
+            self._deleting.add(machine_arn)
+            for execution in self.of_machine(machine_arn, "RUNNING"):
+                if execution.run is not None:
+                    execution.run.end_at_next_state()
+        self._remove_if_idle(machine_arn)
+
+    def forget_machine(self, machine_arn: str) -> None:
+        """Drop the executions of a state machine that is gone, and stop those that run."""
+        with self._lock:
+            self._deleting.discard(machine_arn)
             for execution in self.of_machine(machine_arn):
                 del self._executions[execution.arn]
+                execution.forgotten = True
+                if execution.run is not None:
+                    execution.run.stop(None, None)
+
+    def _remove_if_idle(self, machine_arn: str) -> None:
+        with self._lock:
+            if machine_arn in self._deleting and not self.of_machine(machine_arn, "RUNNING"):
+                self._remove_machine(machine_arn)
+                self.forget_machine(machine_arn)
 
     def succeed_task(self, token: str, output: str) -> None:
         """Answer a task that waits for a token."""
@@ -213,6 +254,7 @@ class Executions:
             execution.run = None
         self._journal.end(execution)
         self._tell_end(execution)
+        self._remove_if_idle(execution.state_machine_arn)
         execution.ended.set()
 
     def _tell_end(self, execution: Execution) -> None:

@@ -95,11 +95,11 @@ class Journal:
                 yield execution
 
     def _append(self, execution: Execution, record: dict[str, Any]) -> None:
-        if self._folder is None:
+        if self._folder is None or execution.forgotten:
             return
         folder = self._execution_folder(execution.state_machine.name)
         if not folder.exists():
-            return  # the state machine was deleted while its execution ran
+            return  # the state machine was deleted
         with (folder / f"{execution.name}.jsonl").open("a") as file:
             file.write(json.dumps(record, default=_write) + "\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import threading
@@ -25,6 +26,7 @@ from local_cloud.step_functions.records import StateMachine
 #: What a name must not hold (API reference, CreateStateMachine), and its length.
 _FORBIDDEN_IN_NAMES = re.compile(r'[\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]')
 _LONGEST_NAME = 80
+_DELETING = "DELETING"
 _ENGINE = Engine(complaint_about_definition, complaint_about_path, read_jsonata)
 
 
@@ -73,6 +75,8 @@ class StateMachines:
         with self._lock:
             existing = self._machines.get(machine.arn)
             if existing is not None:
+                if existing.status == _DELETING:
+                    raise deleting(machine.arn)
                 # Role and tags are no part of AWS's comparison (API reference, CreateStateMachine).
                 if _identity(existing) != _identity(machine):
                     raise ApiError("StateMachineAlreadyExists", f"State Machine Already Exists: '{machine.arn}'")
@@ -97,7 +101,7 @@ class StateMachines:
                 "Either the definition, the role ARN, the LoggingConfiguration, or the TracingConfiguration must be "
                 "specified",
             )
-        machine = self.get(arn)
+        machine = self.active(arn)
         body = self._checked(machine.definition if definition is None else definition, or_yaml)
         if definition is None:
             text = machine.definition
@@ -120,21 +124,38 @@ class StateMachines:
             self._keep(changed)
         return changed
 
-    def delete(self, arn: str) -> StateMachine | None:
-        """Delete one; deleting what is not there is no error, as on AWS."""
+    def begin_deletion(self, arn: str) -> None:
+        """Let one be DELETING; deleting what is not there is no error, as on AWS."""
+        with self._lock:
+            machine = self._machines.get(_machine_arn(arn))
+            if machine is not None:
+                self._keep(dataclasses.replace(machine, status=_DELETING))
+
+    def remove(self, arn: str) -> None:
+        """Let one be gone, with its executions' files; what is not there is no error."""
         with self._lock:
             machine = self._machines.pop(_machine_arn(arn), None)
             if machine is not None:
                 self._journal.delete_machine(machine.name)
-        return machine
 
     def get(self, arn: str) -> StateMachine:
-        """Find one by its ARN."""
+        """Find one by its ARN; it may be DELETING."""
         with self._lock:
             machine = self._machines.get(_machine_arn(arn))
         if machine is None:
             raise ApiError("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
         return machine
+
+    def active(self, arn: str) -> StateMachine:
+        """Find one that can be changed and started."""
+        machine = self.get(arn)
+        if machine.status == _DELETING:
+            raise deleting(arn)
+        return machine
+
+    def deleting(self) -> list[str]:
+        """The ARNs of those that are being deleted."""
+        return [machine.arn for machine in self.all() if machine.status == _DELETING]
 
     def all(self) -> list[StateMachine]:
         """List them by name."""
@@ -181,6 +202,11 @@ class StateMachines:
     def _keep(self, machine: StateMachine) -> None:
         self._machines[machine.arn] = machine
         self._journal.save_machine(machine)
+
+
+def deleting(arn: str) -> ApiError:
+    """Say that a state machine is being deleted."""
+    return ApiError("StateMachineDeleting", f"State Machine is being deleted: '{arn}'")
 
 
 def check_name(name: str) -> None:

@@ -30,6 +30,7 @@ class StateMachine:
     tags: dict[str, str] = field(default_factory=dict)
     revision_id: str | None = None  #: AWS sets one with the first update
     update_date: datetime | None = None
+    status: str = "ACTIVE"  #: or DELETING, until its executions have ended
 
 
 @dataclass
@@ -60,6 +61,7 @@ class Execution:
     history: list[HistoryEvent] = field(default_factory=list)
     run: EngineRun | None = None
     interruption: Interruption | None = None  #: until it goes on
+    forgotten: bool = False  #: whether its state machine went with its stack, and its name may be another's
     told: bool = False  #: whether the event about its end has been sent
     ended: threading.Event = field(default_factory=threading.Event)
 

@@ -33,7 +33,7 @@ class StepFunctionsService:
         clients = RoleClients(dependencies)
         journal = Journal(dependencies.state_dir / "step_functions" if dependencies.state_dir else None)
         self.machines = StateMachines(dependencies, clients, journal)
-        self.executions = Executions(dependencies, clients, journal)
+        self.executions = Executions(dependencies, clients, journal, self.machines.remove)
         self._api = Api(self.machines, self.executions)
         self._runtime = runtime.Runtime(dependencies, clients)
         runtime.activate(self._runtime)
@@ -47,7 +47,7 @@ class StepFunctionsService:
         try:
             loading.load()
             self._runtime.clients.operation("sagemaker", "createProcessingJob")  # reads SageMaker's API ahead of use
-            self.executions.resume()
+            self.executions.resume(self.machines.deleting())
         except BaseException:
             self.close()
             raise
@@ -116,13 +116,17 @@ class StepFunctionsService:
             self.machines.tag(arn, tags, [key for key in self.machines.tags(arn) if key not in tags])
 
     def delete_state_machine(self, arn: str) -> None:
-        """Delete a state machine; one that is not there is no error."""
-        if self.machines.delete(arn) is not None:
-            self.executions.forget_machine(arn)
+        """Delete a state machine with its stack; one that is not there is no error.
+
+        AWS's stack waits until the last execution has ended. Here nothing may wait, since the requests of the
+        executions' tasks are answered by the same thread: they are stopped at once.
+        """
+        self.machines.remove(arn)
+        self.executions.forget_machine(arn)
 
     def start_execution(self, arn: str, input_json: str = "{}", name: str | None = None) -> str:
         """Start an execution; answers with its ARN."""
-        return self.executions.start(self.machines.get(arn), input_json, name).arn
+        return self.executions.start(self.machines.active(arn), input_json, name).arn
 
     def close(self) -> None:
         """Abort what runs, stop its jobs, end every thread. The endpoint must still answer meanwhile."""

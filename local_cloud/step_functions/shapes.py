@@ -27,7 +27,7 @@ def describe_machine(machine: StateMachine) -> Answer:
     answer = {
         "stateMachineArn": machine.arn,
         "name": machine.name,
-        "status": "ACTIVE",
+        "status": machine.status,
         "definition": machine.definition,
         "roleArn": machine.role_arn,
         "type": machine.type,

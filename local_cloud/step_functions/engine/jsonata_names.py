@@ -1,8 +1,8 @@
 """What a JSONata expression reads that Step Functions does not give it.
 
 An expression is evaluated without a context item: the input is `$states.input`, a variable `$name`. AWS refuses a
-definition in which the first step of a path is a bare name, `$` or `$$` (measured there: floci-io/floci, issues 2670 and
-2745). Later steps, predicates, sort terms and groups have the value before them as their context, and may name its
+definition in which the first step of a path is a bare name, `$` or `$$` (measured there: floci-io/floci, issues 2670
+and 2745). Later steps, predicates, sort terms and groups have the value before them as their context, and may name its
 fields; the body of a function has the context of the expression around it.
 """
 

@@ -81,6 +81,8 @@ class EngineRun:
         self._env.next_state_name = definition["StartAt"]
         self._position = Position(definition["StartAt"], json.loads(execution.input))
         self._resumed = execution.interruption is not None
+        self._last_state = False  # whether no other state may be entered
+        self._between_states = False
         if execution.interruption is None:
             self.passed.set()
         else:
@@ -95,6 +97,7 @@ class EngineRun:
         context.source_event_id = context.last_published_event_id = len(execution.history)
         self._env.variable_store._inner_scope.update(interruption.variables)
         if replay is None:
+            self._between_states = self._position.state is not None
             self.passed.set()
         else:
             replay.reuse_token(self._env)
@@ -109,6 +112,12 @@ class EngineRun:
         self._env.set_stop(stop_date=self._observers.now(), error=error, cause=cause)
         for endpoint in list(self._env.callback_pool_manager._pool.values()):
             endpoint.interrupt_all()
+
+    def end_at_next_state(self) -> None:
+        """Let the run end as aborted when it leaves the state that it is in."""
+        self._last_state = True
+        if self._between_states:
+            self.stop(None, None)
 
     def waits_for(self, token: str) -> bool:
         """Whether the token is this run's."""
@@ -196,6 +205,10 @@ class EngineRun:
     def _observe(self, event: HistoryEvent) -> None:
         """Pass an event on with what is needed to go on from there: variables, next state, token."""
         self._observers.event(event, self._beside(event))
+        left = event.get("stateExitedEventDetails")
+        self._between_states = left is not None and left["name"] in self._states
+        if self._last_state and left is not None:
+            self.stop(None, None)  # changes nothing where that state was the end
 
     def _beside(self, event: HistoryEvent) -> dict[str, Any]:
         entered, left = event.get("stateEnteredEventDetails"), event.get("stateExitedEventDetails")

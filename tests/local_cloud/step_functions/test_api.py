@@ -111,8 +111,8 @@ def test_an_execution_is_idempotent_by_name_and_input_while_it_runs(cloud: Cloud
         (
             "StopExecution",
             {"executionArn": "arn:aws:states:us-east-1:000000000000:execution:m:n", "cause": "c" * 32_769},
-            "ValidationException: 1 validation error detected: Value at 'cause' failed to satisfy constraint: Member must "
-            "have length less than or equal to 32768",
+            "ValidationException: 1 validation error detected: Value at 'cause' failed to satisfy constraint: Member "
+            "must have length less than or equal to 32768",
         ),
         ("SendTaskFailure", {"taskToken": "t", "error": "e" * 257}, "length less than or equal to 256"),
         ("SendTaskFailure", {"taskToken": "t", "error": "e" * 256, "cause": "c" * 32_768}, "InvalidToken"),
@@ -350,18 +350,64 @@ def test_machines_and_executions_outlive_the_process(door: FrontDoor, tmp_path: 
         second.service.close()
 
 
-def test_deleting_a_machine_lets_its_execution_end_unseen(door: FrontDoor, tmp_path: Path) -> None:
-    """What ran when its state machine was deleted leaves nothing behind, and its name is free again."""
+def test_a_deleted_machine_ends_its_executions_at_their_next_state(door: FrontDoor, tmp_path: Path) -> None:
+    """It is DELETING until then, and nothing starts; then it leaves nothing behind, and its name is free again."""
     cloud = Cloud(door, tmp_path)
     try:
-        definition = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "End": True}}}
-        arn = cloud.create(definition)
-        running = cloud.service.executions.get(cloud.start(arn, name="n"))
+        states = {"W": {"Type": "Wait", "Seconds": 1, "Next": "P"}, **PASS["States"]}
+        arn = cloud.create({"StartAt": "W", "States": states})
+        started = cloud.start(arn, name="n")
+        running = cloud.service.executions.get(started)
         cloud.call("DeleteStateMachine", stateMachineArn=arn)
+        described = cloud.call("DescribeStateMachine", stateMachineArn=arn)["status"]
+        status = cloud.call("DescribeExecution", executionArn=started)["status"]
+        for refused in (lambda: cloud.start(arn, name="m"), lambda: cloud.create(PASS)):
+            with pytest.raises(CallError, match="StateMachineDeleting"):
+                refused()
         running.ended.wait(10)
         again = cloud.start(cloud.create(PASS), name="n")
 
+        assert (described, status) == ("DELETING", "RUNNING")
+        assert [event["type"] for event in running.history][-2:] == ["WaitStateExited", "ExecutionAborted"]
+        assert cloud.events[1]["detail"]["status"] == running.status == "ABORTED"
         assert cloud.ended(again)["status"] == "SUCCEEDED"
         assert [path.name for path in (tmp_path / "step_functions" / "machine.executions").iterdir()] == ["n.jsonl"]
+    finally:
+        cloud.service.close()
+
+
+def test_an_execution_of_a_deleted_machine_can_be_stopped(cloud: Cloud) -> None:
+    """Which lets the state machine go; deleting one with nothing to wait for is done at once."""
+    arn = cloud.create(WAIT)
+    execution = cloud.start(arn)
+    cloud.wait_for(execution, "WaitStateEntered")
+    for _ in range(2):
+        cloud.call("DeleteStateMachine", stateMachineArn=arn)
+    cloud.call("StopExecution", executionArn=execution)
+
+    for operation, request in (
+        ("DescribeStateMachine", {"stateMachineArn": arn}),
+        ("DescribeExecution", {"executionArn": execution}),
+    ):
+        with pytest.raises(CallError, match="DoesNotExist"):
+            cloud.call(operation, **request)
+
+
+def test_a_machine_that_goes_with_its_stack_stops_its_executions(door: FrontDoor, tmp_path: Path) -> None:
+    """The stack does not wait, so nothing of it runs on, and the name is free at once."""
+    cloud = Cloud(door, tmp_path)
+    try:
+        arn = cloud.create(WAIT)
+        started = cloud.start(arn, name="n")
+        running = cloud.service.executions.get(started)
+        cloud.wait_for(started, "WaitStateEntered")
+        cloud.service.delete_state_machine(arn)
+        again = cloud.start(cloud.create(PASS), name="n")
+        running.ended.wait(10)
+
+        assert running.status == "ABORTED"
+        assert cloud.ended(again)["status"] == "SUCCEEDED"
+        kept = (tmp_path / "step_functions" / "machine.executions" / "n.jsonl").read_text()
+        assert "ExecutionAborted" not in kept
     finally:
         cloud.service.close()

@@ -143,6 +143,39 @@ def test_a_wait_ends_at_its_own_time(lives: Lives) -> None:
     ]
 
 
+@pytest.mark.parametrize("cut", [None, "WaitStateExited", "ExecutionAborted"])
+def test_a_machine_that_was_being_deleted_goes_with_its_executions(lives: Lives, cut: str | None) -> None:
+    """Killed in the state that is the last, behind it, or when only the state machine was left."""
+    definition = machine("W", W={"Type": "Wait", "Seconds": 600, "Next": "P"}, P={"Type": "Pass", "End": True})
+    arn = lives.cloud.create(definition)
+    execution = lives.cloud.start(arn)
+    lives.cloud.wait_for(execution, "WaitStateEntered")
+    lives.cloud.call("DeleteStateMachine", stateMachineArn=arn)
+
+    def later(folder: Path) -> None:
+        _age(folder, 600)
+        (journal,) = (folder / "step_functions").glob("*.executions/*.jsonl")
+        entered = json.loads(journal.read_text().splitlines()[-1])["event"]
+        left = {"type": "WaitStateExited", "id": 3, "previousEventId": 2, "timestamp": entered["timestamp"]}
+        details = {"name": "W", "output": "{}"}
+        aborted = {**left, "type": "ExecutionAborted", "id": 4, "executionAbortedEventDetails": {}}
+        exited = {"event": {**left, "stateExitedEventDetails": details}, "beside": {"next_state": "P"}}
+        records = [exited, {"event": aborted}][: (None, "WaitStateExited", "ExecutionAborted").index(cut)]
+        with journal.open("a") as file:
+            file.writelines(json.dumps(record) + "\n" for record in records)
+
+    cloud = lives.kill(later)
+    for _ in range(500):
+        if not cloud.call("ListStateMachines")["stateMachines"]:
+            break
+        time.sleep(0.01)
+
+    assert cloud.events[-1]["detail"]["status"] == "ABORTED"
+    assert list((lives.folder / "step_functions").iterdir()) == []
+    with pytest.raises(CallError, match="ExecutionDoesNotExist"):
+        cloud.call("DescribeExecution", executionArn=execution)
+
+
 def test_a_job_that_goes_on_is_awaited_not_made_again(lives: Lives, door: FrontDoor) -> None:
     """A .sync task whose job was submitted describes the job until it ends, and creates none."""
     door.job_result = None
