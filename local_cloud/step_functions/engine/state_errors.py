@@ -75,6 +75,7 @@ def _evaluate_typed(expression: Any, env: Any, field: str, wanted: str, types: t
     expression.eval(env=env)
     value = env.stack[-1]
     if not isinstance(value, types) or (isinstance(value, bool) and wanted != "boolean"):
+        env.stack.pop()  # a Catch finds the stack as it was
         text = json.dumps(value, separators=(",", ":"))
         cause = (
             f"The JSONata expression '{expression.expression}' specified for the field '{field}' returned an "

@@ -268,6 +268,25 @@ def test_a_value_of_the_wrong_type_is_named(cloud: Cloud, state: dict[str, Any],
     assert cause in described["cause"]
 
 
+@pytest.mark.parametrize("field", ["TimeoutSeconds", "HeartbeatSeconds"])
+def test_a_time_limit_that_is_no_number_can_be_caught(cloud: Cloud, door: FrontDoor, field: str) -> None:
+    """It is an error of the state whose limit it is."""
+    door.functions["f"] = lambda _: None
+    arguments = {"FunctionName": "f", "Payload": {"token": "{% $states.context.Task.Token %}"}}
+    state = {
+        "Type": "Task",
+        "Resource": f"{INVOKE['Resource']}.waitForTaskToken",
+        "Arguments": arguments,
+        field: "{% $states.input.t %}",
+        "Catch": [{"ErrorEquals": ["States.QueryEvaluationError"], "Output": "{% $states.errorOutput %}", "Next": "T"}],
+        "End": True,
+    }
+    caught = output(cloud.run({"QueryLanguage": "JSONata", **one(state, T=DONE)}, {"t": "soon"}))
+
+    assert f"specified for the field '{field}'" in caught["Cause"]
+    assert "Expected 'number', but was 'string' for value: \"soon\"" in caught["Cause"]
+
+
 def test_the_context_item_may_stand_below_a_step(cloud: Cloud) -> None:
     """As in a predicate, where it is the item that is asked about."""
     state = {"Type": "Pass", "Output": "{% $states.input.items[$ > 1] %}", "End": True}
