@@ -11,12 +11,28 @@ from local_cloud.sagemaker.errors import invalid
 from local_cloud.sagemaker.names import Kind
 
 _DEFAULT_PAGE = 10  # MaxResults: "The default value is 10"
+# Filters by one value, and where a description has it: no training job here keeps its instances or has a plan
+_EQUALS = {"WarmPoolStatusEquals": ("WarmPoolStatus", "Status"), "TrainingPlanArnEquals": ("TrainingPlanArn",)}
+_MOMENTS = ("CreationTime", "LastModifiedTime")
+_KNOWN = {
+    *("NameContains", "StatusEquals", "SortBy", "SortOrder", "MaxResults", "NextToken"),
+    *_EQUALS,
+    *(f"{member}{side}" for member in _MOMENTS for side in ("After", "Before")),
+}
 
 
 def list_resources(
     operation_name: str, kind: Kind, request: Mapping[str, Any], descriptions: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The answer of a List… operation out of the descriptions of all resources of a kind."""
+    """The answer of a List… operation out of the descriptions of all resources of a kind.
+
+    A filter that is not known here is refused by its name: a list that leaves it out would be another one than AWS's.
+    """
+    if unknown := sorted(request.keys() - _KNOWN):
+        raise invalid(
+            f"The local cloud does not support {', '.join(unknown)} in {operation_name}. Leave it out here; on AWS it "
+            "works."
+        )
     output = members(operation(operation_name).output_shape)
     list_member = next(name for name, shape in output.items() if shape.type_name == "list")
     summary_members = members(output[list_member].member)  # type: ignore[attr-defined]
@@ -40,7 +56,10 @@ def _matches(kind: Kind, request: Mapping[str, Any], item: Mapping[str, Any]) ->
         return False
     if "StatusEquals" in request and item.get(f"{kind.noun}Status") != request["StatusEquals"]:
         return False
-    for member in ("CreationTime", "LastModifiedTime"):
+    for name, path in _EQUALS.items():
+        if name in request and _at(item, path) != request[name]:
+            return False
+    for member in _MOMENTS:
         moment = item.get(member)
         if isinstance(moment, datetime) and not (
             request.get(f"{member}After", float("-inf"))
@@ -49,6 +68,12 @@ def _matches(kind: Kind, request: Mapping[str, Any], item: Mapping[str, Any]) ->
         ):
             return False
     return True
+
+
+def _at(item: Any, path: Iterable[str]) -> Any:
+    for member in path:
+        item = item.get(member) if isinstance(item, Mapping) else None
+    return item
 
 
 def _offset(token: str | None) -> int:

@@ -42,11 +42,11 @@ class ModelRegistry:
         return {
             "CreateModelPackageGroup": self.create_group,
             "DescribeModelPackageGroup": lambda request: dict(self._group(request["ModelPackageGroupName"])),
-            "ListModelPackageGroups": lambda request: self._list("ListModelPackageGroups", GROUP, request),
+            "ListModelPackageGroups": self.list_groups,
             "DeleteModelPackageGroup": self.delete_group,
             "CreateModelPackage": self.create_package,
             "DescribeModelPackage": lambda request: dict(self.package(request["ModelPackageName"])),
-            "ListModelPackages": lambda request: self._list("ListModelPackages", PACKAGE, request),
+            "ListModelPackages": self.list_packages,
             "UpdateModelPackage": self.update_package,
             "DeleteModelPackage": self.delete_package,
         }
@@ -69,6 +69,15 @@ class ModelRegistry:
             self._records.save(GROUP, name, self._groups[name])
         return {"ModelPackageGroupArn": arn}
 
+    def list_groups(self, request: Request) -> Answer:
+        """ListModelPackageGroups: those of this account; no other shares any."""
+        filters = dict(request)
+        with self._lock:
+            found = [dict(record["description"]) for record in self._groups.values()]
+        if filters.pop("CrossAccountFilterOption", "SameAccount") != "SameAccount":
+            found = []
+        return list_resources("ListModelPackageGroups", GROUP, filters, found)
+
     def delete_group(self, request: Request) -> Answer:
         """DeleteModelPackageGroup; one that holds packages is refused."""
         with self._lock:
@@ -87,6 +96,12 @@ class ModelRegistry:
         """CreateModelPackage: the next version of its group. The same ClientToken again gives the same version."""
         if not request.get("ModelPackageGroupName"):
             raise invalid("The local cloud knows model packages that belong to a ModelPackageGroupName only.")
+        if request.get("Tags"):
+            # CreateModelPackage: "In this case, you cannot supply a tag argument"; AWS's words are those of
+            # https://github.com/aws/aws-cdk/issues/33699
+            raise invalid(
+                "Tags are not supported in Model Package versions. Please add them to the Model Package Group."
+            )
         containers = (request.get("InferenceSpecification") or {}).get("Containers") or []
         if len(containers) != 1:
             raise invalid("A model package needs an InferenceSpecification with one container here.")
@@ -106,7 +121,7 @@ class ModelRegistry:
             description = {
                 "ModelApprovalStatus": "PendingManualApproval",  # the default of a versioned package
                 "CertifyForMarketplace": False,
-                **{key: value for key, value in request.items() if key not in ("Tags", "ClientToken")},
+                **{key: value for key, value in request.items() if key != "ClientToken"},
                 "ModelPackageName": name,
                 "ModelPackageGroupName": name,
                 "ModelPackageVersion": version,
@@ -116,11 +131,31 @@ class ModelRegistry:
                 "ModelPackageStatus": "Completed",
                 "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
             }
-            self._packages[arn] = {"description": description, "tags": _tags(request)}
+            self._packages[arn] = {"description": description, "tags": {}}
             self._records.save(PACKAGE, _file_name(description), self._packages[arn])
             self._records.save(GROUP, name, group)
         notify(self._cloud, PACKAGE.noun, dict(description))
         return {"ModelPackageArn": arn}
+
+    def list_packages(self, request: Request) -> Answer:
+        """ListModelPackages: the versions of a group, or of all groups.
+
+        Without a group, versions are listed only where ModelPackageType asks for them: its default is Unversioned
+        (https://github.com/boto/boto3/issues/3069). Summaries of versions have no ModelPackageName
+        (https://github.com/aws/sagemaker-python-sdk/issues/5606).
+        """
+        filters = dict(request)
+        group, status = filters.pop("ModelPackageGroupName", None), filters.pop("ModelApprovalStatus", None)
+        listed = filters.pop("ModelPackageType", "Versioned" if group else "Unversioned") != "Unversioned"
+        with self._lock:
+            name = self._group(group)["ModelPackageGroupName"] if group else None
+            found = [dict(record["description"]) for record in self._packages.values() if listed]
+        found = [one for one in found if name in (None, one["ModelPackageGroupName"])]
+        found = [one for one in found if status in (None, one["ModelApprovalStatus"])]
+        answer = list_resources("ListModelPackages", PACKAGE, filters, found)
+        for summary in answer["ModelPackageSummaryList"]:
+            del summary["ModelPackageName"]
+        return answer
 
     def update_package(self, request: Request) -> Answer:
         """UpdateModelPackage: approval and metadata."""
@@ -214,16 +249,6 @@ class ModelRegistry:
     def _versions(self, group: str) -> list[dict[str, Any]]:
         packages = [record["description"] for record in self._packages.values()]
         return [package for package in packages if package["ModelPackageGroupName"] == group]
-
-    def _list(self, operation: str, kind: Kind, request: Request) -> Answer:
-        with self._lock:
-            found = [dict(r["description"]) for r in (self._groups if kind is GROUP else self._packages).values()]
-        if request.get("ModelPackageGroupName"):
-            group = self._group(request["ModelPackageGroupName"])["ModelPackageGroupName"]
-            found = [package for package in found if package["ModelPackageGroupName"] == group]
-        if request.get("ModelApprovalStatus"):
-            found = [package for package in found if package["ModelApprovalStatus"] == request["ModelApprovalStatus"]]
-        return list_resources(operation, kind, request, found)
 
 
 def _file_name(package: Mapping[str, Any]) -> str:

@@ -51,7 +51,7 @@ HONOURED: dict[str, frozenset[str]] = {
     "CreateModelPackageGroup": frozenset({
         "ModelPackageGroupName", "ModelPackageGroupDescription", "Tags.Key", "Tags.Value",
     }),
-    "CreateModelPackage": frozenset({
+    "CreateModelPackage": frozenset({  # tags reach the registry, which refuses them as AWS does
         "ModelPackageGroupName", "ModelPackageDescription", "ModelApprovalStatus", "ClientToken", "Tags.Key",
         "Tags.Value", "InferenceSpecification.Containers.Image", "InferenceSpecification.Containers.ModelDataUrl",
         "InferenceSpecification.Containers.Environment", "CustomerMetadataProperties",

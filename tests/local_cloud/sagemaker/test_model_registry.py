@@ -87,6 +87,38 @@ def test_versions_count_up_and_wait_for_approval(registry):
     assert [package["ModelPackageVersion"] for package in listed["ModelPackageSummaryList"]] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("filters", "listed"),
+    [
+        ({}, []),
+        ({"ModelPackageType": "Unversioned"}, []),
+        ({"ModelPackageType": "Versioned"}, [1]),
+        ({"ModelPackageType": "Both"}, [1]),
+        ({"ModelPackageGroupName": GROUP}, [1]),
+        ({"ModelPackageType": "Versioned", "ModelApprovalStatus": "Approved"}, []),
+    ],
+)
+def test_versions_are_listed_in_their_group_or_on_demand(registry, filters, listed):
+    """Unversioned is the default of ModelPackageType, and versions have no name of their own."""
+    register(registry)
+    found = registry.sagemaker.list_model_packages(**filters)["ModelPackageSummaryList"]
+
+    assert [package["ModelPackageVersion"] for package in found] == listed
+    assert not any("ModelPackageName" in package for package in found)
+
+
+def test_a_version_takes_no_tags(registry):
+    """They belong to the group; the number of what was refused is not used up."""
+    with pytest.raises(ClientError) as refused:
+        register(registry, Tags=[{"Key": "run", "Value": "1"}])
+
+    assert refused.value.response["Error"] == {
+        "Code": "ValidationException",
+        "Message": "Tags are not supported in Model Package versions. Please add them to the Model Package Group.",
+    }
+    assert register(registry) == f"{ARN}/1"
+
+
 def test_the_same_token_gives_the_same_version(registry):
     """A call that is tried again makes nothing twice."""
     first = register(registry, ClientToken="20240101-060000-0a1b2c3d")
@@ -190,6 +222,16 @@ def test_tags_of_a_group(registry):
     registry.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["team"])
 
     assert registry.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "cost", "Value": "1"}]
+
+
+def test_no_other_account_shares_its_groups(registry):
+    """Groups are those of this account."""
+
+    def listed(whose):
+        found = registry.sagemaker.list_model_package_groups(CrossAccountFilterOption=whose)
+        return [group["ModelPackageGroupName"] for group in found["ModelPackageGroupSummaryList"]]
+
+    assert (listed("SameAccount"), listed("CrossAccount")) == ([GROUP], [])
 
 
 def test_the_registry_outlives_the_process(registry):

@@ -13,6 +13,9 @@ from botocore.model import ListShape, MapShape, StructureShape
 
 from local_cloud.sagemaker import supported, validation
 from local_cloud.sagemaker.api_model import operation, service_model
+from local_cloud.sagemaker.errors import ServiceError
+from local_cloud.sagemaker.listing import list_resources
+from local_cloud.sagemaker.names import MODEL
 
 
 def call(cloud, name, request):
@@ -237,6 +240,19 @@ def test_every_pattern_of_a_supported_member_is_checked(cloud):
                 pattern = shape.metadata["pattern"]
 
                 assert validation.compiled(pattern).pattern != r"[\s\S]*" or pattern == r"[\s\S]*", (name, path)
+
+
+def test_every_filter_of_a_list_has_its_effect(cloud):
+    """What a List… operation may be asked for is known here; a filter that is not would be refused by its name."""
+    plan = "arn:aws:sagemaker:us-east-1:000000000000:training-plan/forest"
+    examples = {"TrainingPlanArnEquals": plan, "NameContains": "oak"}
+    for name in sorted(one for one in cloud.service.operations - {"ListTags"} if one.startswith("List")):
+        for member, shape in operation(name).input_shape.members.items():
+            if member not in ("ModelPackageGroupName", "NextToken"):
+                value = examples.get(member) or (getattr(shape, "enum", None) or [1])[0]
+                assert call(cloud, name, {member: value})[0] == 200, (name, member)
+    with pytest.raises(ServiceError, match="does not support Colour in ListModels"):
+        list_resources("ListModels", MODEL, {"Colour": "green"}, [])
 
 
 def test_every_operation_exists_in_the_service_model(cloud):
