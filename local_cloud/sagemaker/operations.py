@@ -11,7 +11,8 @@ from local_cloud.sagemaker.errors import invalid
 from local_cloud.sagemaker.guardrails import Guardrails
 from local_cloud.sagemaker.jobs import notify
 from local_cloud.sagemaker.model_registry import ModelRegistry
-from local_cloud.sagemaker.names import ENDPOINT, ENDPOINT_CONFIG, MODEL, Kind
+from local_cloud.sagemaker.names import ENDPOINT, ENDPOINT_CONFIG, MODEL, TRAINING_JOB, Kind
+from local_cloud.sagemaker.past_jobs import is_over
 from local_cloud.sagemaker.processing import ProcessingJob
 from local_cloud.sagemaker.store import Store
 from local_cloud.sagemaker.training import TrainingJob
@@ -41,10 +42,19 @@ class Operations:
         return {kind.arn_member: arn}
 
     def stopper(self, kind: Kind) -> Callable[[Request], Answer]:
-        """StopProcessingJob, StopTrainingJob."""
+        """StopProcessingJob, StopTrainingJob.
+
+        A training job that has ended is refused (https://github.com/awslabs/benchmark-ai/issues/928); of a processing
+        job nothing of the kind is known.
+        """
 
         def stop(request: Request) -> Answer:
-            self._store.find(kind, request[kind.name_member]).stop()
+            job = self._store.find(kind, request[kind.name_member])
+            described = job.describe()
+            if kind is TRAINING_JOB and is_over(kind, described):
+                status = described["TrainingJobStatus"]
+                raise invalid(f"The request was rejected because the training job is in status {status}.")
+            job.stop()
             return {}
 
         return stop

@@ -30,6 +30,8 @@ from local_cloud.step_functions.engine.waits import sleep_while_running
 SERVICE_TAG = {"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}
 #: Errors that SageMaker's API models; any other becomes AmazonSageMakerException.
 _MODELLED = frozenset({"ConflictException", "ResourceInUse", "ResourceLimitExceeded", "ResourceNotFound"})
+#: How SageMaker refuses to stop a training or transform job that has ended by itself meanwhile.
+_HAS_ENDED = "The request was rejected because the"
 _FIRST_POLL_SECONDS = 0.1
 _LONGEST_POLL_SECONDS = 0.5
 #: A description that cannot be had for so many polls in a row fails the task.
@@ -158,6 +160,8 @@ class SageMakerTask(StateTaskService):  # type: ignore[misc]  # moto is imported
         try:
             client._make_api_call(f"Stop{job.kind}Job", {job.name_field: name})
         except Exception as error:  # AWS, too, stops jobs as well as it can
+            if _HAS_ENDED in str(error):
+                return
             kind = job.kind.lower()
             runtime.active().dependencies.log(
                 f"The execution went on without the {kind} job {name}, which could not be stopped: {error}. "

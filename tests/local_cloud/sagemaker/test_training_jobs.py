@@ -154,7 +154,7 @@ def test_runtime_limit_stops_the_job_and_keeps_its_model(cloud):
 
 
 def test_stop(cloud):
-    """StopTrainingJob passes through Stopping and ends as Stopped."""
+    """StopTrainingJob passes through Stopping and ends as Stopped; a job that has ended is not stopped again."""
     cloud.image.program("train", "touch /opt/ml/up; exec sleep 60")
     cloud.training("halt")
     cloud.until((cloud.state_dir / "sagemaker/training-jobs/halt/ml/up").exists, bool)
@@ -163,6 +163,12 @@ def test_stop(cloud):
 
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
     assert "Stopping" in [step["Status"] for step in job["SecondaryStatusTransitions"]]
+    with pytest.raises(ClientError) as refused:
+        cloud.sagemaker.stop_training_job(TrainingJobName="halt")
+    assert refused.value.response["Error"] == {
+        "Code": "ValidationException",
+        "Message": "The request was rejected because the training job is in status Stopped.",
+    }
 
 
 def test_a_channel_without_data_is_refused(cloud):
@@ -228,3 +234,4 @@ def test_jobs_are_listed_by_status_and_name(cloud):
     assert [job["TrainingJobName"] for job in first["TrainingJobSummaries"]] == ["oak-1"]
     assert [job["TrainingJobName"] for job in second["TrainingJobSummaries"]] == ["oak-2"]
     assert listing(StatusEquals="Failed")["TrainingJobSummaries"] == []
+    assert listing(WarmPoolStatusEquals="Available")["TrainingJobSummaries"] == []

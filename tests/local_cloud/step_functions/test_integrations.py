@@ -156,6 +156,22 @@ def test_stop_execution_aborts_and_stops_the_job(cloud: Cloud, door: FrontDoor) 
     _until(lambda: len(door.requests("sagemaker:StopProcessingJob")) == 1)
 
 
+@pytest.mark.parametrize(
+    ("message", "lines"),
+    [("The request was rejected because the training job is in status Completed.", 0), ("Rate exceeded", 1)],
+)
+def test_a_job_that_has_ended_meanwhile_needs_no_stop(cloud: Cloud, door: FrontDoor, message: str, lines: int) -> None:
+    """It is no failure of the machine that SageMaker refuses to stop it; any other refusal is told."""
+    door.job_result = None
+    door.errors["sagemaker:StopProcessingJob"] = ("ValidationException", message)
+    execution = cloud.start(cloud.create(one(processing())), {"run": "r"})
+    cloud.wait_for(execution, "TaskSubmitted")
+    cloud.service.close()
+
+    assert len(door.requests("sagemaker:StopProcessingJob")) == 1
+    assert len(cloud.log) == lines
+
+
 def test_stop_execution_does_not_wait_for_a_retry(cloud: Cloud, door: FrontDoor) -> None:
     """An execution that waits for its next attempt is aborted at once."""
     door.job_result = lambda _: {"Status": "Failed"}
