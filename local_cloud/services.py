@@ -143,6 +143,7 @@ class Services:
         environment = sagemaker.SageMakerEnvironment(
             endpoint_url=lambda: self._place.endpoint,
             credentials_for_role=credentials,
+            own_credentials=_administrator,
             resolve_image=self.resolve_image,
             denial=denial,
             state_dir=self._place.state,
@@ -225,7 +226,7 @@ def late_handler(service: Once[Any], handler_of: Callable[[Any], Handler]) -> Ha
 
 
 def _administrator() -> Mapping[str, str]:
-    """Log delivery writes with AWS's own credentials, whatever the state machine's role may do."""
+    """Credentials of AWS's own, for what services do without a role, such as log delivery."""
     return {"AWS_ACCESS_KEY_ID": ADMINISTRATOR[0], "AWS_SECRET_ACCESS_KEY": ADMINISTRATOR[1]}
 
 

@@ -55,7 +55,8 @@ class SageMakerEnvironment:
     `credentials_for_role(role ARN, session name)` gives the variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
     `AWS_SESSION_TOKEN` of a session of that role, or raises RoleNotAssumableError; `credentials_variables` turns them
     into what a container gets to find them, by default themselves. `resolve_image(image URI)` raises
-    LookupError for an image nobody pushed. `now` is the time of jobs and resources, with time zone; `waits` has the
+    LookupError for an image nobody pushed. With `own_credentials` SageMaker itself looks for what a request names
+    without naming a role. `now` is the time of jobs and resources, with time zone; `waits` has the
     cloud's clock, which may be moved. `hooks` are told of every change of state: `hook(kind, description)` with kind
     `ProcessingJob`, `TrainingJob`, `Model`, `EndpointConfig`, `Endpoint` or `EndpointDeployment` and what Describe…
     answers; they run on the service's threads. `alarm_state` is the state of a CloudWatch alarm, None where there is no
@@ -67,6 +68,7 @@ class SageMakerEnvironment:
 
     endpoint_url: Callable[[], str]
     credentials_for_role: Callable[[str, str], Mapping[str, str]]
+    own_credentials: Callable[[], Mapping[str, str]]
     resolve_image: Callable[[str], ImageSpec]
     state_dir: Path
     region: str

@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud.sagemaker.environment import SageMakerEnvironment
 from local_cloud.sagemaker.errors import invalid
-from local_cloud.sagemaker.storage import RoleStorage
+from local_cloud.sagemaker.storage import RoleStorage, split_uri
 
 
 def container_of(request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -37,6 +37,24 @@ def check_model(
         ) from error
     if not found:
         raise invalid(f"Could not find model data at {url}.")
+
+
+def check_package_data(cloud: SageMakerEnvironment, url: str) -> None:
+    """CreateModelPackage: the artefact exists; in the words that users report. ModelMetrics are not looked for.
+
+    With whose permissions AWS looks is not documented, so nobody's are asked for here.
+    """
+    storage = RoleStorage(cloud.endpoint_url(), cloud.region, cloud.own_credentials(), "")
+    try:
+        found = storage.exists(url)
+    except (ClientError, BotoCoreError):
+        found = False
+    if not found:
+        bucket, key = split_uri(url)
+        raise invalid(
+            f"Cannot find S3 object: {key} in bucket {bucket}. Please check if your S3 object exists and has proper "
+            "permissions for SageMaker."
+        )
 
 
 def check_config(request: Mapping[str, Any]) -> None:

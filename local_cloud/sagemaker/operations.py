@@ -176,6 +176,7 @@ class Operations:
         self._image(container["Image"])
         if not container.get("ModelDataUrl"):
             raise invalid("A container of a model package needs a ModelDataUrl here.")
+        models.check_package_data(self._cloud, container["ModelDataUrl"])
 
     def _assume(self, role_arn: str, session_name: str) -> Mapping[str, str]:
         try:

@@ -253,6 +253,7 @@ def cloud(aws_endpoint: str, tmp_path: Path) -> Iterator[Cloud]:
         waits=ClockWaits(clock),
         endpoint_url=lambda: aws_endpoint,
         credentials_for_role=credentials,
+        own_credentials=lambda: CREDENTIALS,
         resolve_image=resolve,
         state_dir=tmp_path / "state",
         region=REGION,

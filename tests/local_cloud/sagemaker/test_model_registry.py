@@ -119,6 +119,21 @@ def test_a_version_takes_no_tags(registry):
     assert register(registry) == f"{ARN}/1"
 
 
+@pytest.mark.parametrize("url", [f"s3://{BUCKET}/models/none.tar.gz", "s3://no-such-forest/models/oak.tar.gz"])
+def test_an_artefact_must_exist_when_it_is_registered(registry, url):
+    """CreateModelPackage looks for it, and not only CreateModel, weeks later; no number is used up."""
+    with pytest.raises(ClientError) as refused:
+        register(registry, InferenceSpecification={"Containers": [{"Image": IMAGE, "ModelDataUrl": url}]})
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+
+    assert refused.value.response["Error"] == {
+        "Code": "ValidationException",
+        "Message": f"Cannot find S3 object: {key} in bucket {bucket}. Please check if your S3 object exists and has "
+        "proper permissions for SageMaker.",
+    }
+    assert register(registry) == f"{ARN}/1"
+
+
 def test_the_same_token_gives_the_same_version(registry):
     """A call that is tried again makes nothing twice."""
     first = register(registry, ClientToken="20240101-060000-0a1b2c3d")
