@@ -94,6 +94,7 @@ def permissions(region: str, account: str, path: str, headers: Mapping[str, str]
     if operation == "CreateModelPackage":  # checked on the group, and on the version, whose number is not known yet
         group = str(request.get("ModelPackageGroupName", "*")).rpartition("/")[2]
         needed.append(Permission(action, arn("model-package", f"{group}/*"), tags))
+        needed += [Permission("s3:GetObject", f"arn:aws:s3:::{place}") for place in _artefacts(request)]
     for alarm in _alarms(request):
         needed.append(Permission("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{region}:{account}:alarm:{alarm}"))
     role = request.get(_ROLES.get(operation, ""))
@@ -111,6 +112,19 @@ def _alarms(request: Mapping[str, Any]) -> list[str]:
     for name in ("DeploymentConfig", "AutoRollbackConfiguration", "Alarms"):
         found = found.get(name) if isinstance(found, Mapping) else None
     return [str(one["AlarmName"]) for one in found or () if isinstance(one, Mapping) and "AlarmName" in one]
+
+
+def _artefacts(request: Mapping[str, Any]) -> list[str]:
+    """Return bucket and key of the artefacts of a model package, which SageMaker looks at as the caller.
+
+    No role is named in the request; AWS grants callers `s3:GetObject` in AmazonSageMakerModelRegistryFullAccess
+    (https://docs.aws.amazon.com/sagemaker/latest/dg/security-iam-awsmanpol-model-registry.html), and users whose role
+    has it not report "Access denied for bucket".
+    """
+    found: Any = request.get("InferenceSpecification")
+    containers = found.get("Containers") if isinstance(found, Mapping) else None
+    urls = [one.get("ModelDataUrl") for one in containers or () if isinstance(one, Mapping)]
+    return [url.removeprefix("s3://") for url in urls if isinstance(url, str) and url.startswith("s3://")]
 
 
 def _tag_conditions(request: Mapping[str, Any]) -> dict[str, Any]:

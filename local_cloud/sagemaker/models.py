@@ -42,7 +42,7 @@ def check_model(
 def check_package_data(cloud: SageMakerEnvironment, url: str) -> None:
     """CreateModelPackage: the artefact exists; in the words that users report. ModelMetrics are not looked for.
 
-    With whose permissions AWS looks is not documented, so nobody's are asked for here.
+    That the caller may read it is checked before (`local_cloud/iam/sagemaker.py`).
     """
     storage = RoleStorage(cloud.endpoint_url(), cloud.region, cloud.own_credentials(), "")
     try:

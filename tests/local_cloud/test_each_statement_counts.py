@@ -34,6 +34,8 @@ GOES_ON = {
     "WriteLogs": "the function or the container runs, only its log is lost",
     "FindWhatIsOld": "the endpoint has the new model, old ones are kept, and the job's log says so",
 }
+# What a service does as the caller of an operation.
+AS_CALLER = {"sagemaker:createmodelpackage": "s3:getobject"}
 PATIENCE_SECONDS = 60
 QUICK = ("--parameter", "TrafficWaitSeconds=0", "--parameter", "LoadTestSeconds=0")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -292,6 +294,8 @@ def calling(machine: Machine, actions: list[str]) -> list[str]:
             if operation and action.startswith(f"{service}:"):
                 wanted = action.partition(":")[2]
                 (exact if wanted.startswith(operation) or operation.startswith(wanted) else others).append(name)
+            elif action == AS_CALLER.get(call.lower()):
+                others.append(name)
     return list(dict.fromkeys([*exact, *others]))
 
 

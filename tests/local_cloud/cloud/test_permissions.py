@@ -151,6 +151,20 @@ def test_an_endpoint_needs_permission_on_its_configuration_too(cloud, as_role) -
     assert f"on resource: {SAGEMAKER}:endpoint-config/configuration-1" in refused.response["Error"]["Message"]
 
 
+def test_registering_a_model_needs_permission_to_read_it(cloud, as_role) -> None:
+    """CreateModelPackage looks for the artefact as its caller: no role stands in the request."""
+    register = allow("sagemaker:CreateModelPackage", f"{SAGEMAKER}:model-package*/forest*")
+    read = allow("s3:GetObject", "arn:aws:s3:::no-such-forest/models/oak.tar.gz")
+    container = {"Image": IMAGE, "ModelDataUrl": "s3://no-such-forest/models/oak.tar.gz"}
+    request = {"ModelPackageGroupName": "forest", "InferenceSpecification": {"Containers": [container]}}
+    without = _refusal(cloud.client("sagemaker", as_role(register)).create_model_package, **request)
+    allowed = _refusal(cloud.client("sagemaker", as_role(register, read)).create_model_package, **request)
+
+    assert without.response["Error"]["Code"] == "AccessDeniedException"
+    assert "s3:GetObject on resource: arn:aws:s3:::no-such-forest/models/oak.tar.gz" in str(without)
+    assert "Cannot find S3 object: models/oak.tar.gz in bucket no-such-forest." in str(allowed)
+
+
 def test_invoking_an_endpoint_needs_permission_on_it(cloud, as_role) -> None:
     """The runtime's path names the resource."""
     permission = allow("sagemaker:InvokeEndpoint", f"{SAGEMAKER}:endpoint/mine")
