@@ -13,7 +13,9 @@ from local_cloud.sagemaker.storage import RoleStorage, split_uri
 def container_of(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """CreateModel: its container, which names an image or a model package."""
     container = request.get("PrimaryContainer")
-    if not container or bool(container.get("Image")) == bool(container.get("ModelPackageName")):
+    if container and container.get("Image") and container.get("ModelPackageName"):
+        raise invalid("Specify one of either Image and Model Data URL or ModelPackageName in container definition.")
+    if not container or not (container.get("Image") or container.get("ModelPackageName")):
         raise invalid("CreateModel needs a PrimaryContainer with an Image or a ModelPackageName.")
     found: Mapping[str, Any] = container
     return found

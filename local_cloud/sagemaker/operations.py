@@ -19,6 +19,15 @@ from local_cloud.sagemaker.training import TrainingJob
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
+# AWS's words for a role that SageMaker cannot assume: those of jobs, and those of CreateModel
+_NOT_ASSUMABLE = (
+    "Could not assume role {role}. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com' "
+    "to assume the role."
+)
+_INVALID_ROLE = (
+    'The execution role ARN "{role}" is invalid. Please ensure that the role exists and that its trust relationship '
+    'policy allows the action "sts:AssumeRole" for the service principal "sagemaker.amazonaws.com".'
+)
 
 
 class Operations:
@@ -66,7 +75,7 @@ class Operations:
         with self._store.reserved(MODEL, request) as arn:
             container = self.registry.container(models.container_of(request))
             self.registry.require_approved(container)
-            credentials = self._assume(request["ExecutionRoleArn"], request["ModelName"])
+            credentials = self._assume(request["ExecutionRoleArn"], request["ModelName"], _INVALID_ROLE)
             models.check_model(self._cloud, request["ExecutionRoleArn"], container, credentials)
             self._image(container["Image"])
             return self._keep(MODEL, arn, request)
@@ -178,14 +187,11 @@ class Operations:
             raise invalid("A container of a model package needs a ModelDataUrl here.")
         models.check_package_data(self._cloud, container["ModelDataUrl"])
 
-    def _assume(self, role_arn: str, session_name: str) -> Mapping[str, str]:
+    def _assume(self, role_arn: str, session_name: str, refusal: str = _NOT_ASSUMABLE) -> Mapping[str, str]:
         try:
             return self._cloud.credentials_for_role(role_arn, session_name)
         except RoleNotAssumableError as error:
-            raise invalid(
-                f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
-                f"'sagemaker.amazonaws.com' to assume the role. ({error})"
-            ) from error
+            raise invalid(f"{refusal.format(role=role_arn)} ({error})") from error
 
     def _image(self, uri: str) -> ImageSpec:
         try:

@@ -359,8 +359,12 @@ def test_what_an_endpoint_needs_must_exist(serving):
         new_model(ModelDataUrl=uri)
     with pytest.raises(ClientError, match="Requested image nothing not found"):
         new_model(Image="nothing")
-    with pytest.raises(ClientError, match=f"Could not assume role {nobody}"):
+    with pytest.raises(
+        ClientError, match=f'The execution role ARN "{nobody}" is invalid. Please ensure that the role exists'
+    ):
         new_model(role=nobody)
+    with pytest.raises(ClientError, match="Specify one of either Image and Model Data URL or ModelPackageName in"):
+        new_model(ModelPackageName="arn:aws:sagemaker:us-east-1:000000000000:model-package/grove/1")
 
 
 def test_an_answer_has_sixty_seconds(serving, monkeypatch):
