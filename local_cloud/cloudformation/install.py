@@ -27,6 +27,8 @@ from local_cloud.cloudformation.checks import UnsupportedTemplateError, check
 from local_cloud.cloudformation.handlers import Handlers, Properties, refuse_taken_names
 from local_cloud.cloudformation.structure import check_structure
 from local_cloud.cloudformation.updates import Updates
+from local_cloud.iam.resource_policies import bucket_arn
+from local_cloud.policy_language.kinds import BUCKET, QUEUE, TOPIC
 
 _logger = logging.getLogger(__name__)
 
@@ -59,11 +61,12 @@ def install(
     wrap("AWS::SNS::TopicPolicy", notifications.attached_policy_handlers, "Topics", lambda: sns._topics)
     wrap("AWS::Events::Rule", notifications.rule_handlers)
     wrap("AWS::CloudWatch::Alarm", notifications.alarm_handlers)
-    for type_name in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
-        wrap(type_name, roles.resource_policy_handlers)
+    wrap("AWS::S3::BucketPolicy", roles.resource_policy_handlers, BUCKET, lambda new: [bucket_arn(new["Bucket"])])
+    wrap("AWS::SNS::TopicPolicy", roles.resource_policy_handlers, TOPIC, lambda new: new["Topics"])
+    wrap("AWS::SQS::QueuePolicy", roles.resource_policy_handlers, QUEUE, lambda new: new["Queues"])
     wrap("AWS::IAM::Role", roles.role_handlers)
     wrap("AWS::IAM::Policy", roles.policy_handlers)
-    wrap("AWS::IAM::ManagedPolicy", roles.policy_handlers)
+    wrap("AWS::IAM::ManagedPolicy", roles.managed_policy_handlers)
     table["AWS::StepFunctions::StateMachine"] = state_machine.state_machine_handlers(state_machines)
     table["AWS::SageMaker::ModelPackageGroup"] = model_package_groups.model_package_group_handlers(sagemaker)
     _install_worker_thread()

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from local_cloud.policy_language.kinds import BUCKET, IDENTITY, QUEUE, TOPIC, TRUST
 from local_cloud.policy_language.problems import problems
 
 _DOCUMENT = "PolicyDocument"
-# Resource type → its policy's property, and whether the policy is one of a resource (its statements have a Principal).
+# Resource type → its policy's property, and the kind of policy that it is.
 _DOCUMENTS = {
-    "AWS::IAM::Policy": (_DOCUMENT, False),
-    "AWS::IAM::ManagedPolicy": (_DOCUMENT, False),
-    "AWS::S3::BucketPolicy": (_DOCUMENT, True),
-    "AWS::SNS::TopicPolicy": (_DOCUMENT, True),
-    "AWS::SQS::QueuePolicy": (_DOCUMENT, True),
-    "AWS::IAM::Role": ("AssumeRolePolicyDocument", True),
+    "AWS::IAM::Policy": (_DOCUMENT, IDENTITY),
+    "AWS::IAM::ManagedPolicy": (_DOCUMENT, IDENTITY),
+    "AWS::S3::BucketPolicy": (_DOCUMENT, BUCKET),
+    "AWS::SNS::TopicPolicy": (_DOCUMENT, TOPIC),
+    "AWS::SQS::QueuePolicy": (_DOCUMENT, QUEUE),
+    "AWS::IAM::Role": ("AssumeRolePolicyDocument", TRUST),
 }
 
 
@@ -26,8 +27,8 @@ def policy_problems(type_name: str, properties: Mapping[str, Any]) -> Iterator[t
     that counts too often, is found only there.
     """
     if type_name in _DOCUMENTS:
-        name, of_resource = _DOCUMENTS[type_name]
-        for problem in problems(properties.get(name), of_resource=of_resource):
+        name, kind = _DOCUMENTS[type_name]
+        for problem in problems(properties.get(name), kind):
             yield name, problem
     if type_name == "AWS::IAM::Role":
         for problem in _trust_problems(properties.get("AssumeRolePolicyDocument")):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from contextvars import ContextVar
 from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, router
-from ministack.services import iam as iam_service
 
-from local_cloud.iam import evaluation, objects, sagemaker
+from local_cloud.iam import evaluation, objects, resource_policies, sagemaker, stored_policies
 from local_cloud.iam.request_keys import request_keys
-from local_cloud.policy_language.problems import problems
 
 # Services whose denials the emulator words itself, from observation of AWS.
 _WORDED_BY_EMULATOR = frozenset({"ssm", "logs", "iot", "iot-data"})
@@ -23,7 +20,8 @@ def install() -> None:
     evaluation.install()
     objects.install()
     _install_sagemaker()
-    _install_validation()
+    stored_policies.install()
+    resource_policies.install()
     _install_request_keys()
     _install_unknown_actions()
     _install_denials()
@@ -77,30 +75,6 @@ def _install_sagemaker() -> None:
         return needed[0].resource if needed else "*"
 
     iam_actions.extract_resource_arn = extract_resource_arn
-
-
-def _install_validation() -> None:
-    """Refuse, wherever a role's policy is stored, what cannot be evaluated when it is asked."""
-    validated, trusted = iam_evaluator.validate_policy_document, iam_service._trust_policy_not_principal_error
-
-    def validate_policy_document(document: Any) -> str | None:
-        problem = validated(document)
-        return str(problem) if problem else _first_problem(document)
-
-    def trust_policy_error(document: Any) -> str | None:
-        problem = trusted(document)
-        return str(problem) if problem else _first_problem(document, of_resource=True)
-
-    iam_evaluator.validate_policy_document = validate_policy_document
-    iam_service._trust_policy_not_principal_error = trust_policy_error
-
-
-def _first_problem(document: Any, *, of_resource: bool = False) -> str | None:
-    try:
-        policy = json.loads(document) if isinstance(document, str) else document
-    except ValueError:
-        return "Policy document is not valid JSON"
-    return next(problems(policy, of_resource=of_resource), None)
 
 
 def _install_request_keys() -> None:

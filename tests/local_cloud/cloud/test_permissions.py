@@ -357,6 +357,52 @@ def test_a_policy_that_cannot_be_evaluated_is_refused_by_name(cloud) -> None:
     assert "aws:SourceVpce" in refused.response["Error"]["Message"]
 
 
+def test_each_service_refuses_a_policy_that_it_would_not_keep_on_aws(cloud) -> None:
+    """Whoever stores it, by the service's own code and in its words."""
+
+    def document(principal: object, action: str, **more: str) -> str:
+        statement = {"Effect": "Allow", "Principal": principal, "Action": action, **more}
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    def refused(service: str, call: str, **request: Any) -> tuple[str, str]:
+        error = _refusal(getattr(cloud.client(service), call), **request).response["Error"]
+        return error["Code"], error["Message"]
+
+    nobody = {"AWS": "arn:aws:iam::000000000000:role/nobody"}
+    topic = cloud.client("sns").create_topic(Name="of-strict-policy")["TopicArn"]
+    everything = {"Policy": document("*", "sns:*", Resource=topic)}
+    of_another = document("*", "s3:GetObject", Resource="arn:aws:s3:::another/*")
+    long = json.dumps({"Version": "2012-10-17", "Statement": [allow("s3:GetObject", [f"arn:aws:s3:::{'x' * 6200}/*"])]})
+    cloud.client("iam").create_role(RoleName="strict", AssumeRolePolicyDocument=json.dumps(TRUST))
+    cloud.client("iam").put_role_policy(RoleName="strict", PolicyName="first", PolicyDocument=long)
+
+    assert refused("iam", "create_role", RoleName="r", AssumeRolePolicyDocument=document(nobody, "sts:AssumeRole")) == (
+        "MalformedPolicyDocument",
+        f'Invalid principal in policy: "AWS":"{nobody["AWS"]}"',
+    )
+    assert refused("iam", "put_role_policy", RoleName="strict", PolicyName="second", PolicyDocument=long) == (
+        "LimitExceeded",
+        "Maximum policy size of 10240 bytes exceeded for role strict",
+    )
+    assert refused("iam", "create_policy", PolicyName="long", PolicyDocument=long) == (
+        "LimitExceeded",
+        "Cannot exceed quota for PolicySize: 6144",
+    )
+    code, words = refused("s3", "put_bucket_policy", Bucket=cloud.output("BucketName"), Policy=of_another)
+    assert (code, "Policy has invalid resource" in words) == ("MalformedPolicy", True)
+    for call, request in (
+        ("create_topic", {"Name": "never", "Attributes": everything}),
+        (
+            "set_topic_attributes",
+            {"TopicArn": topic, "AttributeName": "Policy", "AttributeValue": everything["Policy"]},
+        ),
+    ):
+        code, words = refused("sns", call, **request)
+        assert (code, "action out of service scope!" in words) == ("InvalidParameter", True)
+    code, words = refused("sqs", "create_queue", QueueName="never", Attributes=everything)
+    assert (code, "Invalid value for the parameter Policy." in words) == ("InvalidAttributeValue", True)
+
+
 def test_handing_a_function_its_role_needs_permission(cloud, as_role) -> None:
     """iam:PassRole, as for jobs and state machines."""
     create = allow("lambda:CreateFunction", "*")

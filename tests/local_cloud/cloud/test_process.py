@@ -107,7 +107,10 @@ def test_an_ephemeral_cloud_ends_with_its_parent(tmp_path: Path, number: int) ->
 
 def test_a_stopped_cloud_starts_again_with_what_it_had(tmp_path: Path) -> None:
     """Objects, versions, secrets and roles outlive a restart in the same directory."""
-    trust = {"Version": "2012-10-17", "Statement": []}
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+    }
 
     def client(endpoint: str, service: str) -> object:
         return boto3.client(

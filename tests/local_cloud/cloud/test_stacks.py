@@ -141,6 +141,75 @@ def run(cloud: Any, arn: str) -> Any:
     return json.loads(described["output"])
 
 
+READS = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+NOBODY = "arn:aws:iam::000000000000:role/nobody"
+
+
+def document(*statements: dict[str, Any]) -> dict[str, Any]:
+    """A policy."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def policy(kind: str, *statements: dict[str, Any], **properties: Any) -> dict[str, Any]:
+    """A policy as a resource."""
+    return {"Type": kind, "Properties": {"PolicyDocument": document(*(statements or [READS])), **properties}}
+
+
+def role(trust: dict[str, Any], *statements: dict[str, Any], name: str = "own") -> dict[str, Any]:
+    """A role with an inline policy."""
+    inline = [{"PolicyName": name, "PolicyDocument": document(*statements)}] if statements else []
+    return {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust, "Policies": inline}}
+
+
+@pytest.mark.parametrize(
+    ("resource", "reason"),
+    [
+        (
+            role(document({**TRUST["Statement"][0], "Principal": {"AWS": NOBODY}})),
+            f'Invalid principal in policy: "AWS":"{NOBODY}"',
+        ),
+        (
+            role(TRUST, *({**READS, "Resource": f"arn:aws:s3:::{letter * 2600}/*"} for letter in "abcd")),
+            "Maximum policy size of 10240 bytes exceeded for role",
+        ),
+        (role(TRUST, READS, name="reads all"), "The specified value for policyName is invalid."),
+        (
+            policy("AWS::IAM::ManagedPolicy", {**READS, "Resource": f"arn:aws:s3:::{'a' * 6100}/*"}),
+            "Cannot exceed quota for PolicySize: 6144",
+        ),
+        (policy("AWS::IAM::ManagedPolicy", Roles=["nobody"]), "The role with name nobody cannot be found."),
+        (policy("AWS::IAM::Policy", PolicyName="p"), "At least one of [Groups,Roles,Users] must be non-empty."),
+        (
+            policy(
+                "AWS::S3::BucketPolicy",
+                {**READS, "Effect": "Deny", "Principal": "*", "Resource": {"Fn::GetAtt": ["Bucket", "Arn"]}},
+                Bucket={"Ref": "Bucket"},
+            ),
+            "Action does not apply to any resource(s) in statement",
+        ),
+    ],
+)
+def test_a_policy_that_aws_would_not_keep_fails_its_stack(stack: Stack, resource: dict[str, Any], reason: str) -> None:
+    """In the words of the service, once what the template refers to is known."""
+    bucket = {"Bucket": {"Type": "AWS::S3::Bucket"}} if "Bucket" in resource["Properties"] else {}
+    with pytest.raises(WaiterError):
+        stack.deploy({"Strange": resource, **bucket})
+
+    [failed] = [why for name, status, why in stack.events() if (name, status) == ("Strange", "CREATE_FAILED")]
+    assert reason in failed
+
+
+def test_a_policy_of_a_role_is_held_against_what_the_role_keeps(stack: Stack) -> None:
+    """The policy that it takes the place of does not count."""
+    long = {**READS, "Resource": f"arn:aws:s3:::{'a' * 6100}/*"}
+    owned = {"Role": role(TRUST)}
+    own = {"PolicyDocument": document(long), "Roles": [{"Ref": "Role"}]}
+    stack.deploy({**owned, "Policy": policy("AWS::IAM::Policy", **own, PolicyName="before")})
+    stack.deploy({**owned, "Policy": policy("AWS::IAM::Policy", **own, PolicyName="after")}, update=True)
+
+    assert stack.status == "UPDATE_COMPLETE"
+
+
 def test_an_update_touches_what_changed_and_nothing_else(cloud: Any, stack: Stack) -> None:
     """Neither the change set nor the events name another resource; the others keep their IDs and their last change."""
     same = {"Same": queue(), **machine("same")}
