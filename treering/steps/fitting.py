@@ -150,7 +150,9 @@ def _category(
     smoothing: float,
 ) -> CategoryFeature:
     overall = float(target.mean())
-    distinct, group = np.unique(np.array(levels), return_inverse=True)
+    distinct = sorted(set(levels))  # an array of text would be as wide as the longest, and end texts at their last NULs
+    numbers = {level: number for number, level in enumerate(distinct)}
+    group = np.fromiter(map(numbers.__getitem__, levels), np.intp, len(levels))
     if codes is not None:
         group = group[codes]
     sums, rows = np.bincount(group, target), np.bincount(group)
@@ -158,6 +160,6 @@ def _category(
     return CategoryFeature(
         name=name,
         missing_level=missing_level,
-        codes={str(level): float(mean) for level, mean in zip(distinct, means, strict=True)},
+        codes={level: float(mean) for level, mean in zip(distinct, means, strict=True)},
         unseen=overall,
     )

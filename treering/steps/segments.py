@@ -1,6 +1,7 @@
 """Errors apart by segment, so that a model that is good on the whole and bad for some is seen."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -27,13 +28,15 @@ def segment_errors(
     """
     found = []
     for segment in use_case.evaluation.segments:
-        levels = np.array(_levels(segment, columns[segment.column], use_case), object)
-        names, rows = np.unique(levels.astype(str), return_counts=True)
-        small = names[rows < segment.minimum_rows]
-        levels[np.isin(levels, small)] = OTHER
-        order = [name for name in _names(segment, names) if name not in small] + ([OTHER] if small.size else [])
-        for name in order:
-            inside = levels == name
+        of_rows = _levels(segment, columns[segment.column], use_case)
+        rows = Counter(of_rows)
+        shown = {name: OTHER if count < segment.minimum_rows else name for name, count in rows.items()}
+        order = [name for name in _names(segment, rows) if shown[name] != OTHER]
+        order += [OTHER] if OTHER in shown.values() else []
+        numbers = {name: order.index(shown[name]) for name in shown}
+        levels = np.array([numbers[level] for level in of_rows])
+        for number, name in enumerate(order):
+            inside = levels == number
             found.append(
                 SegmentErrors(
                     column=segment.column,
@@ -63,7 +66,7 @@ def _ranges(segment: Segment) -> list[str]:
     return [f"below {edges[0]}", *(f"{a} to {b}" for a, b in pairwise(edges)), f"{edges[-1]} up"]
 
 
-def _names(segment: Segment, present: NDArray[np.str_]) -> list[str]:
+def _names(segment: Segment, present: Collection[str]) -> list[str]:
     if not segment.edges:
-        return sorted(str(name) for name in present)
+        return sorted(present)
     return [name for name in [*_ranges(segment), "missing"] if name in present]

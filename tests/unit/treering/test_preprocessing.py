@@ -1,6 +1,7 @@
 """The fitted preprocessing: raw values in, numbers out, the same everywhere."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from treering.errors import InvalidDataError
 from treering.steps import fitting
+from treering.steps.encoded_column import ColumnEncoder
 from treering.steps.preprocessing import CategoryFeature, NumberFeature, Preprocessing, SumFeature, parse_numbers
 from treering.use_case import Columns, Features, Target, load
 
@@ -81,6 +83,34 @@ def test_levels_of_few_rows_are_drawn_to_the_mean(case, columns):
     mean = 1260 / 6
     assert codes["N"] == pytest.approx((1500 + 4 * mean) / 14)
     assert codes["missing"] == pytest.approx((1000 + 4 * mean) / 9)
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_long_level_takes_no_memory_but_its_own(case, columns, encoded):
+    """A level is kept once, as it is, whatever the others' length."""
+    many = {name: values * 10 for name, values in columns.items()}
+    many["district"] = [f"N{row}" for row in range(300)]
+    many["district"][7] = "x" * 100_000
+    if encoded:
+        encoder = ColumnEncoder()
+        encoder.extend(many["district"])
+        many["district"] = encoder.column()
+    tracemalloc.start()
+    try:
+        fit(case, many)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 10_000_000
+
+
+def test_levels_that_end_in_nul_are_levels_of_their_own(case, columns):
+    """A text is not cut where C would cut it."""
+    columns["district"] = ["A", "A", "A\0", "A\0", "A", "A\0"] * 5
+    codes = next(f.codes for f in fit(case, columns)[0].features if f.name == "district")
+
+    assert codes == {"A": pytest.approx(500 / 3), "A\0": pytest.approx(760 / 3)}
 
 
 def test_unseen_level_has_its_own_code(fitted):

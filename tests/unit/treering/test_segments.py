@@ -25,6 +25,23 @@ def test_a_category_is_parted_by_level_and_small_levels_are_put_together():
     assert found[0].champion is None
 
 
+def test_a_level_that_ends_in_nul_is_another():
+    """Every row is in the one segment that has its name."""
+    column = CASE.columns.category[0]
+    found = segment_errors(case_with(column=column, minimum_rows=1), {column: ["A\0", "A", "A\0"]}, np.ones(3), None)
+
+    assert [(segment.level, segment.rows) for segment in found] == [("A", 1), ("A\0", 2)]
+
+
+def test_a_level_named_as_the_rest_is_part_of_it():
+    """Each row counts once."""
+    column = CASE.columns.category[0]
+    cells = ["other", "other", "z", "z", "a"]
+    found = segment_errors(case_with(column=column, minimum_rows=2), {column: cells}, np.ones(5), None)
+
+    assert [(segment.level, segment.rows) for segment in found] == [("z", 2), ("other", 3)]
+
+
 def test_a_number_is_parted_by_its_edges():
     """A value on an edge belongs to the range above it; the ranges stand in order, with both models' errors."""
     column = CASE.target.column
