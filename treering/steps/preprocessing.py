@@ -16,11 +16,11 @@ from pydantic import Field, ValidationError, model_validator
 from treering.contracts import Contract, RunId, Version
 from treering.errors import InvalidDataError
 from treering.steps.encoded_column import EncodedColumn
+from treering.steps.number_range import LARGEST_NUMBER
 
 Cell = str | int | float | bool | None
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
-LARGEST_NUMBER = float(np.finfo(np.float32).max)  # the forest compares in single precision, as scikit-learn's does
 ALL_ROWS = slice(None)
 _LONGEST_VALUE = 60  # characters of a value quoted in an error
 
@@ -182,7 +182,8 @@ class FeatureValues(NamedTuple):
         total = 0.0 + first  # one after the other, from 0, as treering_native adds
         for values in others:
             total += values
-        return total
+        # A number that the forest takes. treering_native's infinity lies on the same side of every limit in it.
+        return np.clip(total, -LARGEST_NUMBER, LARGEST_NUMBER, out=total)
 
 
 def number_values(column: str, cells: Sequence[Cell], missing: frozenset[str]) -> ColumnValues:

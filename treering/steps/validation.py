@@ -5,8 +5,8 @@ One pass, and another where a key may be there twice. Memory grows by 8 bytes a 
 Rows are checked block by block: a column of a block at once where nothing is wrong, row by row where something is.
 """
 
-import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,12 +15,14 @@ from pathlib import Path
 from treering.contracts import ColumnRecord
 from treering.errors import InvalidDataError
 from treering.steps.csv_records import BrokenCsvError, CsvRecords, Record
+from treering.steps.number_range import LARGEST_NUMBER
 from treering.steps.problems import Problems
 from treering.steps.repeated_keys import MOST_REPEATED, KeyHashes
 from treering.use_case import UseCase
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # fits 64 bits
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_AT_MOST = f"({LARGEST_NUMBER:.1e} at most)"
 _MOST_NAMES = 10
 _BLOCK = 16 * 1024  # characters: as Python objects they still fit the processor's cache, which halves the time
 _MOST_KNOWN = 5000  # values of a column that are remembered as good
@@ -182,14 +184,15 @@ class _Table:
     def _checked(self, header: Sequence[str]) -> list[_Column]:
         """The columns to check. Notes those that are missing, unknown or there twice."""
         expected = self._expected()
+        times = Counter(header)
         for what, names in (
-            ("columns are missing", [name for name in expected if name not in header]),
-            ("columns are unknown to the use case", [name for name in dict.fromkeys(header) if name not in expected]),
-            ("columns are there more than once", [n for n in dict.fromkeys(header) if header.count(n) > 1]),
+            ("columns are missing", [name for name in expected if name not in times]),
+            ("columns are unknown to the use case", [name for name in times if name not in expected]),
+            ("columns are there more than once", [name for name, count in times.items() if count > 1]),
         ):
             if names:
                 self._note(f"{what}: {_listed(names)}")
-        return [self._column(name, kind, header.index(name)) for name, kind in expected.items() if name in header]
+        return [self._column(name, kind, header.index(name)) for name, kind in expected.items() if name in times]
 
     def _expected(self) -> dict[str, str]:
         """Every column of the labelled file and its type."""
@@ -202,10 +205,10 @@ class _Table:
     def _column(self, name: str, kind: str, position: int) -> _Column:
         accepts, otherwise = {
             "integer": (_is_integer, "not a whole number"),
-            "number": (_is_number, "not a finite number"),
-            "target": (_is_positive, "not a positive number, which its logarithm needs")
+            "number": (_is_number, f"not a finite number {_AT_MOST}"),
+            "target": (_is_positive, f"not a positive number {_AT_MOST}, which its logarithm needs")
             if self._use_case.target.log_scale
-            else (_is_number, "not a finite number"),
+            else (_is_number, f"not a finite number {_AT_MOST}"),
         }.get(kind, (None, ""))
         return _Column(name, kind, position, accepts, otherwise, required=kind in ("key", "target", "integer"))
 
@@ -218,7 +221,7 @@ def _is_integer(value: str) -> bool:
 
 
 def _is_number(value: str) -> bool:
-    return _NUMBER.fullmatch(value) is not None and math.isfinite(float(value))
+    return _NUMBER.fullmatch(value) is not None and abs(float(value)) <= LARGEST_NUMBER
 
 
 def _is_positive(value: str) -> bool:

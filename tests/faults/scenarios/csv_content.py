@@ -11,6 +11,7 @@ _GROUP = "content"
 _KEY, _TARGET = CASE.columns.key, CASE.target.column
 _INTEGER, _NUMBER, _CATEGORY = CASE.columns.integer[2], CASE.columns.number[0], CASE.columns.category[1]
 _OTHER_CATEGORY = CASE.columns.category[2]
+_PARTS = [name for name in CASE.features.sums["FinishedSF"] if name in CASE.columns.number]  # of a sum
 _FILE = CASE.source.labelled_file
 
 
@@ -99,7 +100,7 @@ SCENARIOS = (
         "text in a column of numbers",
         "names column, line and value",
         lambda table: table.set(_NUMBER, "12 feet", 0, 1),
-        f"column {_NUMBER}: not a finite number: 2 times, first at line 2 ('12 feet')",
+        f"column {_NUMBER}: not a finite number (3.4e+38 at most): 2 times, first at line 2 ('12 feet')",
     ),
     _refused(
         "key-twice",
@@ -184,6 +185,13 @@ SCENARIOS = (
         "line 5 ('1e999')",
     ),
     _refused(
+        "number-too-large",
+        "a number beyond single precision, in which the forest compares",
+        "names column, line and value",
+        lambda table: table.set(_NUMBER, "1e39", 3),
+        f"column {_NUMBER}: not a finite number (3.4e+38 at most): line 5 ('1e39')",
+    ),
+    _refused(
         "target-negative",
         "a negative target",
         "names column, line and value",
@@ -210,6 +218,12 @@ SCENARIOS = (
             "a category of 100,000 characters",
             "succeeds: it is a category like another",
             lambda table: table.set(_CATEGORY, "A" * 100_000, 3),
+        ),
+        (
+            "largest-numbers",
+            "numbers as large as a column takes, whose sum is larger",
+            "succeeds: as in a request, they are more than any limit in the forest",
+            lambda table: table.set(_PARTS[0], "3e38", 3).set(_PARTS[1], "3e38", 3),
         ),
         (
             "bom-crlf",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from treering.errors import InvalidDataError
 from treering.steps import fitting
 from treering.steps.encoded_column import ColumnEncoder
+from treering.steps.number_range import LARGEST_NUMBER
 from treering.steps.preprocessing import CategoryFeature, NumberFeature, Preprocessing, SumFeature, parse_numbers
 from treering.use_case import Columns, Features, Target, load
 
@@ -196,6 +197,19 @@ def test_what_is_no_number_is_refused_with_its_place(value):
     """Row, column and value are in the error; what only Python reads as a number is none."""
     with pytest.raises(InvalidDataError, match=r"row 2, column area: expected a number"):
         parse_numbers("area", ["1", value], frozenset({"", "NA"}))
+
+
+def test_a_number_has_no_more_than_single_precision():
+    """The limit for ingestion, too, which has no numpy."""
+    assert np.finfo(np.float32).max == LARGEST_NUMBER
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_sum_stays_a_number_that_the_forest_takes(fitted, sign):
+    """Though each of its parts is one, the sum might not be, and scikit-learn would refuse to learn from it."""
+    row = {"rooms": ["1"], "area": [f"{sign}3e38"], "garden": [f"{sign}3e38"], "district": ["N"], "garage": ["NA"]}
+
+    assert abs(values_of(fitted, row)["ground"][0]) == LARGEST_NUMBER
 
 
 def test_missing_tokens_may_be_numbers():
