@@ -13,6 +13,7 @@ from treering.errors import CredentialsError, DataSourceError, TransientError, T
 from treering.kaggle.backoff import retry_after
 
 _LONGEST_ERROR_BODY = 64 * 1024  # bytes
+_LONGEST_QUOTE = 500  # characters
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})  # and all from 500
 
 
@@ -28,9 +29,16 @@ class InterruptionError(Exception):
 
 
 def without_query(url: str) -> str:
-    """The URL without its query, which may be a signature, and without credentials."""
+    """The URL without its query, which may be a signature, and without credentials; printable."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return printable(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")))
+
+
+def printable(text: str) -> str:
+    """Text from outside for a message: letters of all scripts as they are; what a terminal would obey, or no encoding
+    can write (lone surrogates, which JSON may hold), as Python's escapes. At most 500 characters."""
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:_LONGEST_QUOTE])
+    return shown[:_LONGEST_QUOTE]
 
 
 def chunks(response: requests.Response, size: int, deadline: Deadline) -> Iterator[bytes]:
@@ -94,7 +102,7 @@ def check(
 
 
 def _message(response: requests.Response, deadline: Deadline) -> str:
-    """Kaggle's `{"code", "message"}`, else the reason phrase; at most 500 characters on one line."""
+    """Kaggle's `{"code", "message"}`, else the reason phrase; printable, on one line."""
     body = bytearray()
     try:
         for chunk in chunks(response, _LONGEST_ERROR_BODY, deadline):
@@ -102,7 +110,7 @@ def _message(response: requests.Response, deadline: Deadline) -> str:
             if len(body) > _LONGEST_ERROR_BODY:
                 break
         content = json.loads(body)
-        said = content["message"] if isinstance(content, dict) else None
-    except (InterruptionError, ValueError, KeyError):
-        said = None
-    return " ".join(str(said or response.reason or "no message").split())[:500]
+        said = str(content["message"] or "") if isinstance(content, dict) else ""
+    except (InterruptionError, ValueError, KeyError, RecursionError):
+        said = ""
+    return printable(" ".join((said or response.reason or "no message").split()))

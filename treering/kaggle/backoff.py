@@ -26,6 +26,6 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         return float(value[:9])
     try:
         instant = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year or zone of very many digits
         return None
     return max(0.0, ((instant if instant.tzinfo else instant.replace(tzinfo=UTC)) - now).total_seconds())

@@ -5,6 +5,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 from requests.auth import AuthBase
+from urllib3.exceptions import LocationValueError
 
 from treering.clock import Deadline
 from treering.errors import DownloadError, TransientError
@@ -61,7 +62,7 @@ def get(
                 stream=True,
                 timeout=(min(CONNECT_TIMEOUT, remaining), min(READ_TIMEOUT, remaining)),
             )
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, LocationValueError) as error:
             raise DownloadError(f"The data source led to {without_query(url)}, which is no URL to load.") from error
         except requests.RequestException as error:
             raise InterruptionError(f"no answer from {without_query(url)} ({type(error).__name__})") from error

@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from treering.errors import DownloadError
-from treering.kaggle.answers import InterruptionError
+from treering.kaggle.answers import InterruptionError, printable
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # a member; an archive without members
 
 
@@ -72,7 +72,7 @@ class Transfer:
                 "The data source answered with a web page in place of a zip. "
                 "Check its base URL and whether a proxy is in between."
             )
-        length = int(headers["Content-Length"]) if headers.get("Content-Length", "").isdigit() else None
+        length = _announced_length(headers.get("Content-Length", ""))
         md5 = _announced_md5(headers.get("X-Goog-Hash", ""))
         if status == 206:
             total = self._continue(headers.get("Content-Range", ""), length)
@@ -145,7 +145,9 @@ class Transfer:
             or (length is not None and length != int(match[2]) - int(match[1]) + 1)
         ):
             self._start_over()
-            raise InterruptionError(f"the data source sent another part than asked for ({content_range or 'no range'})")
+            raise InterruptionError(
+                f"the data source sent another part than asked for ({printable(content_range) or 'no range'})"
+            )
         return self._total if match[3] == "*" else int(match[3])
 
     def _too_large(self, size: int) -> str:
@@ -153,6 +155,11 @@ class Transfer:
             f"The download has {size:,} bytes or more, the use case allows {self._maximum:,}. If that is right, raise "
             "maximum_megabytes of the use case and the function's ephemeral storage."
         )
+
+
+def _announced_length(content_length: str) -> int | None:
+    """Bytes that a `Content-Length` announces; none if it is no number. A very long one is cut: still too much."""
+    return int(content_length[:18]) if content_length.isascii() and content_length.isdigit() else None
 
 
 def _announced_md5(goog_hash: str) -> str | None:

@@ -206,6 +206,8 @@ def test_a_busy_server_is_asked_again(
         ("soon", 0.5),
         ("-5", 0.5),
         ("0", 0.5),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", 0.5),
+        ("Mon, 23 Nov 2026 06:00:20 +99999999999999", 0.5),
         ("9" * 400, backoff_module.LONGEST_WAIT),
     ],
 )

@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 
 from treering.clock import Clock, Deadline
-from treering.errors import DownloadError, TransientError
+from treering.errors import DataSourceError, DownloadError, TransientError
 from treering.kaggle import Credentials, KaggleClient
 from treering.kaggle.redirects import MOST_REDIRECTS
 
@@ -145,6 +145,15 @@ def test_a_redirect_to_no_web_address_is_an_error(download: Callable[[], object]
         download()
 
 
+@pytest.mark.parametrize("to", ["http://a..b/", f"http://{'a' * 70}.example/"])
+def test_a_redirect_to_a_name_that_can_be_no_hosts_is_an_error(download: Callable[[], object], to: str) -> None:
+    """A label is empty, or longer than DNS takes."""
+    Scripted.answers = {START: redirect(to)}
+
+    with pytest.raises(DownloadError, match=r"led to http://.*, which is no URL to load"):
+        download()
+
+
 def test_the_body_of_a_redirect_is_not_read(port: int, download: Callable[[], object]) -> None:
     """It may be as long as it likes, or never end: here more is announced than comes."""
     Scripted.answers = {
@@ -182,6 +191,7 @@ def test_a_checksum_is_found_among_others(download: Callable[[], object]) -> Non
         ({}, b"id,rent\n1,2\n", r"no zip \(it starts with b'id,r'\)"),
         ({}, b"", "only 0 bytes came"),
         ({}, b"PK", "only 2 bytes came"),
+        ({"Content-Length": "9" * 5000}, ZIP, r"[0-9,]{23} bytes or more, the use case allows 1,000"),
         ({"Content-Length": "5000"}, ZIP, r"5,000 bytes or more, the use case allows 1,000"),
     ],
 )
@@ -195,9 +205,12 @@ def test_what_can_be_no_download_is_refused(
         download()
 
 
-def test_a_body_without_announced_size_is_still_limited(download: Callable[[], object]) -> None:
+@pytest.mark.parametrize("length", ["", "\xb2", "many"])
+def test_a_body_without_announced_size_is_still_limited(download: Callable[[], object], length: str) -> None:
     """It ends with the connection; more than the limit is refused, less is taken."""
-    Scripted.answers = {START: (200, {"Content-Length": ""}, ZIP + bytes(2000))}
+    Scripted.answers = {START: (200, {"Content-Length": length}, ZIP)}
+    download()
+    Scripted.answers = {START: (200, {"Content-Length": length}, ZIP + bytes(2000))}
 
     with pytest.raises(DownloadError, match="the use case allows 1,000"):
         download()
@@ -222,6 +235,46 @@ def test_an_error_that_is_no_json_is_told_by_its_reason(download: Callable[[], o
 
     with pytest.raises(Exception, match=r"\(404: Not Found\)"):
         download()
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (rb'{"message": "\ud800 \u001b[31m \u202e \u00e9t\u00e9"}', r"(403: \ud800 \x1b[31m \u202e été)"),
+        ('{"message": "Règles\\n\\t不"}'.encode(), "(403: Règles 不)"),
+        (b'{"message": ["a", 1]}', "(403: ['a', 1])"),
+        (b"[" * 60_000, "(403: Forbidden)"),
+        (b'{"message": null}', "(403: Forbidden)"),
+    ],
+)
+def test_what_an_error_says_can_be_printed(download: Callable[[], object], body: bytes, told: str) -> None:
+    """Letters of any script as they are; a lone surrogate, which nothing could write, and what a terminal would obey
+    as escapes. A body too deep to be read is none."""
+    Scripted.answers = {START: (403, {}, body)}
+
+    with pytest.raises(DataSourceError) as caught:
+        download()
+    assert told in str(caught.value)
+    assert "accept the competition's rules" in str(caught.value)
+
+
+def test_the_name_of_a_source_can_be_printed(download: Callable[[], object]) -> None:
+    """It comes from a redirect."""
+    Scripted.answers = {START: redirect("gopher://here/\x1b[31m")}
+
+    with pytest.raises(DownloadError, match=r"redirected to gopher://here/\\x1b\[31m, which is not http"):
+        download()
+
+
+@pytest.mark.parametrize("content_range", ["bytes 0-21/" + "9" * 5000, "bytes 0-\xb2/22", "bytes \x1b"])
+def test_a_range_that_is_none_is_asked_for_anew(download: Callable[[], object], content_range: str) -> None:
+    """Until the attempts are over; the message shows the start of it."""
+    Scripted.answers = {START: (206, {"Content-Range": content_range}, ZIP)}
+
+    with pytest.raises(TransientError, match="another part than asked for") as caught:
+        download()
+    assert len(str(caught.value)) < 1000
+    assert "\x1b" not in str(caught.value)
 
 
 def test_a_refused_connection_is_transient(tmp_path: Path) -> None:
