@@ -1,7 +1,9 @@
 """What a competition's data are at a point of time, and the feed that serves a folder or a zip."""
 
 import hashlib
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -14,6 +16,8 @@ from local_cloud.kaggle.table import Table
 
 Files = Mapping[str, bytes | Path]  # file name (with "/" for folders) → its content, or the file that holds it
 
+# What zipfile raises for an archive that is damaged, encrypted (RuntimeError) or packed by a method it does not know.
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError, OSError)
 NO_ROWS = "before-the-first-row"
 
 
@@ -96,10 +100,19 @@ def _read_folder(folder: Path) -> dict[str, bytes | Path]:
     for path in found:
         relative = path.relative_to(folder)
         if not any(part.startswith(".") for part in relative.parts):
-            files[relative.as_posix()] = path
+            files[_as_text(relative)] = path
     if not files:
         raise FeedError(f"{folder} holds no file. Give the folder that holds the competition's files")
     return files
+
+
+def _as_text(path: Path) -> str:
+    """A file's name as the zip will have it: Linux takes any bytes for one, which Python reads as lone surrogates."""
+    try:
+        path.as_posix().encode()
+    except UnicodeEncodeError:
+        raise FeedError(f"The name of the file {path.as_posix()!r} is not UTF-8. Rename it, or take it out") from None
+    return path.as_posix()
 
 
 def _read_zip(path: Path) -> dict[str, bytes | Path]:
@@ -113,7 +126,7 @@ def _read_zip(path: Path) -> dict[str, bytes | Path]:
                         f"{path} holds {member.filename!r}, which leads out of the folder; it is not served"
                     )
             files: dict[str, bytes | Path] = {m.filename: archive.read(m) for m in members}
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except (*_BROKEN, RuntimeError) as error:
         if isinstance(error, FeedError):
             raise
         raise FeedError(f"{path} cannot be read as a zip file: {error}. Give a folder or an unencrypted zip") from error

@@ -1,5 +1,6 @@
 """The parts of the data source that need no server: days, tables, folders, zips."""
 
+import os
 import zipfile
 from collections import Counter
 from datetime import UTC, date, datetime
@@ -161,6 +162,27 @@ def test_a_zip_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(FeedError, match="leads out of the folder"):
         FolderFeed(path)
+
+
+@pytest.mark.parametrize("at", [0.3, 0.5, 0.7])
+def test_a_damaged_zip_is_refused(tmp_path: Path, at: float) -> None:
+    """Wrong bytes in a member are noticed by deflate, or by the checksum."""
+    content = bytearray(zip_files({"train.csv": "".join(str(n * n) for n in range(300)).encode()}))
+    middle = int(len(content) * at)
+    content[middle : middle + 20] = b"\xff" * 20
+    (tmp_path / "bad.zip").write_bytes(content)
+
+    with pytest.raises(FeedError, match=r"bad\.zip cannot be read as a zip file: .*(CRC|decompressing)"):
+        FolderFeed(tmp_path / "bad.zip")
+
+
+def test_a_file_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
+    """A zip cannot hold it."""
+    (tmp_path / "train.csv").write_text("x")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.csv")).write_text("x")
+
+    with pytest.raises(FeedError, match=r"'\\udcff\\udcfe\.csv' is not UTF-8"):
+        FolderFeed(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty", "text.zip"])
