@@ -72,6 +72,12 @@ def unpack(archive: Path, wanted: Iterable[str], folder: Path, maximum_bytes: in
     return found
 
 
+def file_names(archive: Path) -> list[str]:
+    """Names of all files that the archive holds, in its order. Raises DownloadError if it is broken."""
+    with _opened(archive) as content:
+        return [info.filename for info in content.infolist() if not info.is_dir()]
+
+
 class _Budget:
     """Counts unpacked bytes down to nothing."""
 

@@ -43,7 +43,7 @@ from treering.contracts import (
     ScheduledEvent,
 )
 from treering.errors import ConfigurationError
-from treering.steps.archive import UnpackedFile, unpack
+from treering.steps.archive import UnpackedFile, file_names, unpack
 from treering.steps.hashing import dataset_version
 from treering.steps.ports import DataSource, Downloaded, Executions, ObjectStore
 from treering.steps.splitting import SplitFile, write_splits
@@ -108,9 +108,10 @@ class Ingestion:
         archive = self.workspace / "download.zip"
         download = self.source.download(self.competition, archive, maximum_bytes, deadline)
         raw = unpack(archive, self.use_case.source.files, self.workspace / "raw", maximum_bytes)
+        download_holds = file_names(archive) if len(raw) < len(self.use_case.source.files) else []
         archive.unlink()  # makes room for the splits
         self._require_room(raw)
-        table = validate(self.use_case, {name: file.path for name, file in raw.items()})
+        table = validate(self.use_case, {name: file.path for name, file in raw.items()}, download_holds)
         version = dataset_version(self.use_case, {name: file.sha256 for name, file in raw.items()})
         if self._made_for(version) is not None:
             self._remember(version, scheduled_at)

@@ -65,9 +65,10 @@ class _Column:
         return True
 
 
-def validate(use_case: UseCase, files: dict[str, Path]) -> TableSummary:
+def validate(use_case: UseCase, files: dict[str, Path], download: Sequence[str] = ()) -> TableSummary:
     """Check that all files of the use case are in `files` (name → path) and that the labelled one is as it says.
 
+    Where one is not, the message names the files that the `download` holds: it may be there by another name.
     Raises InvalidDataError with every kind of problem, how often it occurs and its first lines.
     """
     problems = Problems()
@@ -76,6 +77,8 @@ def validate(use_case: UseCase, files: dict[str, Path]) -> TableSummary:
             problems.add(f"the file {name} is not in the download")
         elif files[name].stat().st_size == 0:
             problems.add(f"the file {name} is empty")
+    if download and not files.keys() >= set(use_case.source.files):
+        problems.add(f"the download holds {_listed(download)}")
     labelled = use_case.source.labelled_file
     summary = TableSummary(0, ())
     if labelled in files and files[labelled].stat().st_size:

@@ -256,6 +256,15 @@ SCENARIOS = (
         _without(_LABELLED),
         f"the file {_LABELLED} is not in the download",
     ),
+    fails(
+        "kaggle-files-in-folder",
+        _GROUP,
+        "the zip holds the files in a folder",
+        "InvalidDataError that names those that are missing, and what there is",
+        _archive(lambda files: zipped({f"data/{name}": content for name, content in files.items()})),
+        f"the file {_LABELLED} is not in the download",
+        f"the download holds 'data/{CASE.source.files[0]}', ",
+    ),
 )
 
 

@@ -394,6 +394,20 @@ def test_bad_data_leave_nothing_behind(world: World, problem: str) -> None:
     assert list(world.folder.iterdir()) == []
 
 
+def test_what_the_download_holds_is_named_where_a_file_is_not_there(world: World) -> None:
+    """In a folder, in capitals, packed otherwise: whoever reads the message sees why the file was not found."""
+    files = world.flats.files(60)
+    world.source.archive = world.zipped({"data/": b"", "data/flats.csv": files["flats.csv"], "README.TXT": b"text"})
+
+    with pytest.raises(InvalidDataError) as caught:
+        world.run(event())
+    assert str(caught.value).splitlines()[1:-1] == [
+        "- the file flats.csv is not in the download",
+        "- the file readme.txt is not in the download",
+        "- the download holds 'data/flats.csv', 'README.TXT'",
+    ]
+
+
 def test_what_an_earlier_try_left_in_the_workspace_is_removed(world: World) -> None:
     """A killed function cannot clean up; the next one in the same environment does, and after itself too."""
     (world.folder / "workspace" / "raw").mkdir(parents=True)
