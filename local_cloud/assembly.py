@@ -56,7 +56,6 @@ class Assembly:
         *,
         retry_seconds: float,
     ) -> None:
-        object_writes.finish(state)
         self._app = emulator.start(loop)
         check_seams(but_not=CLOUDFORMATION)
         object_writes.install(state)

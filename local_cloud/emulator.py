@@ -15,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
+from local_cloud import object_writes
+
 REGION = "us-east-1"
 ACCOUNT_ID = "000000000000"
 # The emulator's root user. Worth nothing outside: the endpoint answers on the loopback interface only.
@@ -43,11 +45,12 @@ _WORKER_THREADS = 64
 
 
 def prepare(state: Path, port: int) -> None:
-    """Set the environment for the emulator; call it before anything of ministack is imported.
+    """Set the environment for the emulator, and finish what the last one wrote; call it before ministack is imported.
 
     The user's own AWS settings are taken out of this process and so out of everything it starts: a program here that
     reached the real AWS with them would be the worst of surprises.
     """
+    object_writes.finish(state)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     loopback = "127.0.0.1,localhost"
