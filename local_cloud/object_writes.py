@@ -38,7 +38,7 @@ def install(state: Path) -> None:
 
 
 def finish(state: Path) -> None:
-    """Finish the writes of a cloud that was killed; call it before the emulator is imported, which reads the objects."""
+    """Finish the writes of a cloud that was killed; call it before the emulator, which reads objects, is imported."""
     for note in sorted((state / _FOLDER).glob("*.json")):
         written = durable_files.read(note, holds="an object that was being written")
         body = Path(written["body"])
