@@ -13,7 +13,7 @@ from typing import Any
 
 from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
-from local_cloud.cloudformation.structure import PSEUDO_PARAMETERS, conditions_in, references
+from local_cloud.cloudformation.structure import PSEUDO_PARAMETERS, conditions_in, in_circles, references
 
 #: How many arguments each has, and what CloudFormation says where it has others.
 _FUNCTIONS = {
@@ -88,7 +88,8 @@ def check(template: Mapping[str, Any]) -> None:
         raise ValueError(f"The local cloud does not support {name} in the Conditions block of a template")
     for definition in definitions.values():
         _check_form(definition, lambda name: name in definitions)
-    _check_circles(definitions)
+    if circles := in_circles({name: set(_names(definition)) for name, definition in definitions.items()}):
+        raise ValueError(f"Template error: Found circular condition dependency: [{', '.join(sorted(circles))}]")
 
 
 def _is_condition(value: Any) -> bool:
@@ -122,15 +123,6 @@ def _check_form(expression: Any, is_known: Callable[[str], bool]) -> None:
             _check_form(argument, is_known)
         for name in conditions_in(argument):
             _check_form({"Condition": name}, is_known)
-
-
-def _check_circles(definitions: Mapping[str, Any]) -> None:
-    waiting = {name: set(_names(definition)) for name, definition in definitions.items()}
-    while free := [name for name, needs in waiting.items() if not needs & waiting.keys()]:
-        for name in free:
-            del waiting[name]
-    if waiting:
-        raise ValueError(f"Template error: Found circular condition dependency: [{', '.join(sorted(waiting))}]")
 
 
 def _names(value: Any) -> list[str]:

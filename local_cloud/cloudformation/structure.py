@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 #: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html
@@ -218,15 +218,21 @@ def _check_conditions(template: Mapping[str, Any], resources: Mapping[str, Any])
 
 
 def _check_order(resources: Mapping[str, Any]) -> None:
-    waiting = {
-        name: {*references(resource.get("Properties")), *_listed(resource.get("DependsOn"))} & resources.keys()
+    needs = {
+        name: {*references(resource.get("Properties")), *_listed(resource.get("DependsOn"))}
         for name, resource in resources.items()
     }
-    while free := [name for name, needs in waiting.items() if not needs & waiting.keys()]:
+    if circles := in_circles(needs):
+        raise ValueError(f"Circular dependency between resources: [{', '.join(circles)}]")
+
+
+def in_circles(needs: Mapping[str, Set[str]]) -> list[str]:
+    """Name what depends on itself, directly or not, or on what does; by name, what it needs of the same mapping."""
+    waiting = dict(needs)
+    while free := [name for name, needed in waiting.items() if not needed & waiting.keys()]:
         for name in free:
             del waiting[name]
-    if waiting:
-        raise ValueError(f"Circular dependency between resources: [{', '.join(waiting)}]")
+    return list(waiting)
 
 
 def references(value: Any) -> Iterator[str]:

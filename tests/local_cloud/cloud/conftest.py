@@ -14,6 +14,7 @@ import pytest
 
 from local_cloud.deploy import Deployment, Progress, deploy
 from tests.local_cloud.clients import client
+from tests.local_cloud.cloud.stack import Stack
 from tests.local_cloud.cloud_process import RunningCloud, start_cloud
 
 APPLICATION = Path(__file__).parent / "application"
@@ -100,3 +101,11 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield Cloud(running, state, deployment, progress)
     finally:
         running.stop()
+
+
+@pytest.fixture
+def stack(cloud: Cloud, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """A stack of the test's own, gone afterwards."""
+    made = Stack(cloud, f"stack-{abs(hash(request.node.name))}")
+    yield made
+    made.cloudformation.delete_stack(StackName=made.name)

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from local_cloud.cloudformation.supported import RESOURCES, NoEffect
 from tests.local_cloud.cloud import property_specs as read
 from tests.local_cloud.cloud.property_specs import ACCOUNT, Spec, _grant, _statement, _tags, _trust
-from tests.local_cloud.cloud.test_stacks import Stack
+from tests.local_cloud.cloud.stack import Stack
 
 ARN = "arn:aws:{}:us-east-1:" + ACCOUNT + ":{}"
 QUEUE = ARN.format("sqs", "prop-target")
