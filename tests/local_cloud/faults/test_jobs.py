@@ -72,6 +72,17 @@ def test_a_killed_processing_job_fails_and_uploads_nothing(cloud, when) -> None:
     assert not cloud.faults
 
 
+@pytest.mark.parametrize("when", [{"after_seconds": 0}, {"when_log_says": "half done"}], ids=["later", "log"])
+def test_a_job_that_ends_as_soon_as_it_is_due_was_killed(cloud, when) -> None:
+    """It is not for chance to say whether a fault strikes: ten jobs that are faster than anybody looks."""
+    cloud.faults.arm([Kill(target="job", when=when, times=10)])
+    ended = [process(cloud, f"work-{number}", WORK.format(0)) for number in range(10)]
+
+    assert {(job["ProcessingJobStatus"], "137" in job["FailureReason"]) for job in ended} == {("Failed", True)}
+    assert cloud.keys("results/") == []
+    assert not cloud.faults
+
+
 def test_a_killed_training_job_uploads_what_it_had(cloud) -> None:
     """As for any training job that fails, its artefacts may hold what went wrong."""
     cloud.faults.arm([Kill(target="job", when={"when_log_says": "half done"})])
