@@ -33,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     _say(table.as_text(results))
     differ = sum(not result.ok for result in results)
     _say(f"\n{len(results)} faults in {time.monotonic() - started:.0f} s, {differ or 'none'} not as expected")
+    for difference in table.differences(results):
+        _say(f"  {difference}")
     if options.json:
         options.json.write_text(table.as_json(results), "utf-8")
     if options.markdown:

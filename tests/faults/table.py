@@ -20,6 +20,15 @@ def as_text(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def differences(results: Sequence[Result]) -> list[str]:
+    """What was not as expected, a line for those that share an execution, and so what was seen."""
+    names: dict[str, list[str]] = {}
+    for result in results:
+        if not result.ok:
+            names.setdefault(result.seen, []).append(result.scenario.name)
+    return [f"{first}{f' and {len(more)} more' if more else ''}: {seen}" for seen, (first, *more) in names.items()]
+
+
 def as_markdown(results: Sequence[Result]) -> str:
     """A Markdown table for each group."""
     lines = []

@@ -19,7 +19,7 @@ from tests.faults.houses import CASE, Table, encrypted, zipped
 from tests.faults.people import Message
 from tests.faults.runner import Result
 from tests.faults.scenarios import ALL
-from tests.faults.table import as_markdown, as_text
+from tests.faults.table import as_markdown, as_text, differences
 from treering.contracts import DatasetManifest, FileRecord
 from treering.errors import DownloadError
 from treering.steps.archive import unpack
@@ -71,6 +71,14 @@ def test_a_difference_is_seen_in_every_form_of_the_table(tmp_path: Path) -> None
     assert page.read_text().startswith("# Faults\n")
     assert "2 faults on 2026-01-01, 1 with another outcome" in page.read_text()
     assert "an older table" not in page.read_text()
+
+
+def test_what_differs_is_told_once_for_those_that_share_it() -> None:
+    """With the name of the first, so that it can be played alone."""
+    seen = ["ok", "no model", "no model", "no answer"]
+    told = differences([Result(scenario, text, 1.0) for scenario, text in zip(ALL, seen, strict=False)])
+
+    assert told == [f"{ALL[1].name} and 1 more: no model", f"{ALL[3].name}: no answer"]
 
 
 @pytest.mark.parametrize("read", [[], ["failed", "failed"], ["failed", "succeeded"], ["succeeded"]])
