@@ -177,7 +177,8 @@ class Executions:
 
     def _remove_if_idle(self, machine_arn: str) -> None:
         with self._lock:
-            if machine_arn in self._deleting and not self.of_machine(machine_arn, "RUNNING"):
+            executions = self.of_machine(machine_arn)  # one is over when its end has been told
+            if machine_arn in self._deleting and all(one.status != "RUNNING" and one.told for one in executions):
                 self._remove_machine(machine_arn)
                 self.forget_machine(machine_arn)
 

@@ -7,8 +7,10 @@ last line that was cut off is no line.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -32,6 +34,9 @@ class Journal:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
+        self._lock = (
+            threading.Lock()
+        )  # what is written of an execution is written before its folder goes, or not at all
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -44,8 +49,9 @@ class Journal:
     def delete_machine(self, name: str) -> None:
         """Remove a state machine and its executions."""
         if self._folder is not None:
-            self._machine_file(name).unlink(missing_ok=True)
-            shutil.rmtree(self._execution_folder(name), ignore_errors=True)
+            with self._lock:
+                self._machine_file(name).unlink(missing_ok=True)
+                shutil.rmtree(self._execution_folder(name), ignore_errors=True)
 
     def start(self, execution: Execution) -> None:
         """Begin an execution's file."""
@@ -97,11 +103,10 @@ class Journal:
     def _append(self, execution: Execution, record: dict[str, Any]) -> None:
         if self._folder is None or execution.forgotten:
             return
-        folder = self._execution_folder(execution.state_machine.name)
-        if not folder.exists():
-            return  # the state machine was deleted
-        with (folder / f"{execution.name}.jsonl").open("a") as file:
-            file.write(json.dumps(record, default=_write) + "\n")
+        line = json.dumps(record, default=_write) + "\n"
+        path = self._execution_folder(execution.state_machine.name) / f"{execution.name}.jsonl"
+        with self._lock, contextlib.suppress(FileNotFoundError), path.open("a") as file:
+            file.write(line)  # unless the state machine was deleted
 
     def _machine_file(self, name: str) -> Path:
         assert self._folder is not None  # noqa: S101  (callers have returned otherwise)

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from local_cloud.step_functions.journal import Journal
+from local_cloud.step_functions.records import Execution
 from tests.local_cloud.step_functions.cloud import CallError, Cloud, output
 from tests.local_cloud.step_functions.front_door import ROLE, FrontDoor
 
@@ -143,6 +145,14 @@ def test_a_wait_ends_at_its_own_time(lives: Lives) -> None:
     ]
 
 
+def _gone(cloud: Cloud) -> None:
+    """Wait until there is no state machine."""
+    for _ in range(1000):
+        if not cloud.call("ListStateMachines")["stateMachines"]:
+            return
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("cut", [None, "WaitStateExited", "ExecutionAborted"])
 def test_a_machine_that_was_being_deleted_goes_with_its_executions(lives: Lives, cut: str | None) -> None:
     """Killed in the state that is the last, behind it, or when only the state machine was left."""
@@ -165,15 +175,38 @@ def test_a_machine_that_was_being_deleted_goes_with_its_executions(lives: Lives,
             file.writelines(json.dumps(record) + "\n" for record in records)
 
     cloud = lives.kill(later)
-    for _ in range(500):
-        if not cloud.call("ListStateMachines")["stateMachines"]:
-            break
-        time.sleep(0.01)
+    _gone(cloud)
 
     assert cloud.events[-1]["detail"]["status"] == "ABORTED"
     assert list((lives.folder / "step_functions").iterdir()) == []
     with pytest.raises(CallError, match="ExecutionDoesNotExist"):
         cloud.call("DescribeExecution", executionArn=execution)
+
+
+def test_a_machine_goes_when_the_end_of_its_last_execution_has_been_told(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleted while an execution has ended, but has not said so: the event is sent, no file is left."""
+    ended, go_on = threading.Event(), threading.Event()
+    write_end = Journal.end
+
+    def write_end_later(journal: Journal, execution: Execution) -> None:
+        ended.set()
+        assert go_on.wait(10)
+        write_end(journal, execution)
+
+    monkeypatch.setattr(Journal, "end", write_end_later)
+    arn = lives.cloud.create(machine("P", P={"Type": "Pass", "End": True}))
+    lives.cloud.start(arn)
+    assert ended.wait(10)
+    lives.cloud.call("DeleteStateMachine", stateMachineArn=arn)
+    (listed,) = lives.cloud.call("ListStateMachines")["stateMachines"]
+    go_on.set()
+    _gone(lives.cloud)
+
+    assert listed["stateMachineArn"] == arn
+    assert lives.cloud.events[-1]["detail"]["status"] == "SUCCEEDED"
+    assert list((lives.folder / "step_functions").iterdir()) == []
 
 
 def test_a_job_that_goes_on_is_awaited_not_made_again(lives: Lives, door: FrontDoor) -> None:
