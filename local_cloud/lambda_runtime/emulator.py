@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from local_cloud.ports import ReservedPort
+
 _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 _PATH = "/2015-03-31/functions/function/invocations"
 _TIMED_OUT = re.compile(r"Task timed out after \d+\.\d\d seconds")
@@ -50,25 +52,31 @@ def emulator_binary() -> Path:
     )
 
 
-@dataclass(frozen=True)
 class Addresses:
-    """Ports on the loopback interface: where invocations go, and where the runtime asks for them."""
+    """Two ports on the loopback interface, the environment's own until they are released."""
 
-    invocations: int
-    runtime: int
+    def __init__(self) -> None:
+        self._invocations, self._runtime = ReservedPort(), ReservedPort()
 
-    @classmethod
-    def free(cls) -> Addresses:
-        """Two ports that nobody listens on just now."""
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            second.bind(("127.0.0.1", 0))
-            return cls(first.getsockname()[1], second.getsockname()[1])
+    @property
+    def invocations(self) -> int:
+        """Where invocations go."""
+        return self._invocations.number
+
+    @property
+    def runtime(self) -> int:
+        """Where the runtime asks for them."""
+        return self._runtime.number
 
     def listening(self) -> bool:
         """Whether the emulator takes invocations."""
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.invocations)) == 0
+
+    def release(self) -> None:
+        """Let others have the ports: the emulator has ended."""
+        self._invocations.release()
+        self._runtime.release()
 
 
 def command_line(binary: Path, addresses: Addresses, program: Sequence[str]) -> list[str]:

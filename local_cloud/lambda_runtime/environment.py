@@ -27,7 +27,6 @@ from local_cloud.sandbox import Mount
 _MB = 1024 * 1024
 _USER = "993:990"  # sbx_user1051, whom Lambda runs every function as
 _START_SECONDS = 10.0  # AWS gives the Init phase as much
-_START_ATTEMPTS = 3  # the ports may be taken between choosing them and listening on them
 _PATIENCE_SECONDS = 10.0  # past the function's timeout, which the emulator watches itself
 _OUTPUT_SECONDS = 0.5
 
@@ -55,36 +54,34 @@ class ExecutionEnvironment:
         self.credentials_key = variables.get("AWS_ACCESS_KEY_ID", "")
         self.started = self.last_used = time.monotonic()
         program = (*(function.entrypoint or image.entrypoint), *(function.command or image.command))
-        for attempt in range(1, _START_ATTEMPTS + 1):
-            self._addresses = Addresses.free()
-            reading, writing = os.pipe()
-            try:
-                self._sandbox: Program = start(
-                    image,
-                    command_line(emulator, self._addresses, program),
-                    env=variables,
-                    cwd=function.workdir or image.workdir,
-                    mounts=[Mount(emulator, str(emulator), read_only=True)] if image.engine_image else (),
-                    log=writing,
-                    read_only_root=True,
-                    tmpfs=[("/tmp", function.storage * _MB)],  # noqa: S108  Lambda's
-                    hide_shm=True,
-                    stop_grace_seconds=0,
-                    memory_megabytes=function.memory,
-                    user=_USER,
-                )
-            except BaseException:
-                os.close(reading)
-                raise
-            finally:
-                os.close(writing)
-            self._output = Output(reading)
-            if self._listens():
-                break
+        self._addresses = Addresses()
+        reading, writing = os.pipe()
+        try:
+            self._sandbox: Program = start(
+                image,
+                command_line(emulator, self._addresses, program),
+                env=variables,
+                cwd=function.workdir or image.workdir,
+                mounts=[Mount(emulator, str(emulator), read_only=True)] if image.engine_image else (),
+                log=writing,
+                read_only_root=True,
+                tmpfs=[("/tmp", function.storage * _MB)],  # noqa: S108  Lambda's
+                hide_shm=True,
+                stop_grace_seconds=0,
+                memory_megabytes=function.memory,
+                user=_USER,
+            )
+        except BaseException:
+            os.close(reading)
+            self._addresses.release()
+            raise
+        finally:
+            os.close(writing)
+        self._output = Output(reading)
+        if not self._listens():
             self.close()
             said = "\n".join(line.text for line in self._output.take(None, _OUTPUT_SECONDS))
-            if attempt == _START_ATTEMPTS:
-                raise EnvironmentStartError(f"the Runtime Interface Emulator of {function.name} did not start: {said}")
+            raise EnvironmentStartError(f"the Runtime Interface Emulator of {function.name} did not start: {said}")
         self._meter = MemoryMeter(self._sandbox.pid, function.memory)
 
     def invoke(self, payload: bytes, request_id: str, strikes: Strikes) -> Invocation:
@@ -106,6 +103,7 @@ class ExecutionEnvironment:
         """End the function and everything it has started."""
         self._sandbox.kill()
         self._sandbox.wait()
+        self._addresses.release()
 
     def _listens(self) -> bool:
         deadline = time.monotonic() + _START_SECONDS

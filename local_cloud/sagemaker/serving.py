@@ -13,6 +13,7 @@ from typing import Any, Literal
 from local_cloud.faults import Answer as AnswerFault
 from local_cloud.faults.base import ENDPOINT
 from local_cloud.faults.strikes import Log, Strikes
+from local_cloud.ports import ReservedPort
 from local_cloud.program import Program
 from local_cloud.sagemaker.container import Container, command
 from local_cloud.sagemaker.container_client import (
@@ -20,7 +21,6 @@ from local_cloud.sagemaker.container_client import (
     PING_TIMEOUT_SECONDS,
     Answer,
     ContainerClient,
-    free_port,
 )
 from local_cloud.sagemaker.environment import RoleNotAssumableError, SageMakerEnvironment
 from local_cloud.sagemaker.errors import JobFailedError
@@ -69,7 +69,8 @@ class ModelServer:
         self._credentials: tuple[float, Mapping[str, str]] = (0.0, {})
         self._group = f"/aws/sagemaker/Endpoints/{endpoint_name}"
         self._lock = threading.Lock()
-        self._client = ContainerClient(free_port())
+        self._port = ReservedPort()
+        self._client = ContainerClient(self._port.number)
         self._start_seconds: float = STARTUP_TIMEOUT_SECONDS
         self._program: Program | None = None
         self._shipper: LogShipper | None = None
@@ -142,6 +143,7 @@ class ModelServer:
         if self._shipper is not None:
             self._shipper.abandon() if kill else self._shipper.close()
         self._client.close()
+        self._port.release()
         shutil.rmtree(self._directory / "tmp", ignore_errors=True)
         shutil.rmtree(self._directory / "ml", ignore_errors=True)
         shutil.rmtree(self._directory / "model", ignore_errors=True)
@@ -189,7 +191,7 @@ class ModelServer:
             environment={
                 **definition.get("Environment", {}),
                 # AWS sets it for several containers in one endpoint; 8080 may be taken on this machine
-                "SAGEMAKER_BIND_TO_PORT": str(self._client.port),
+                "SAGEMAKER_BIND_TO_PORT": str(self._port.number),
             },
             grace_seconds=self._cloud.serving_grace_seconds,
             # "/opt/ml/model … Your container has read-only access to this directory"
