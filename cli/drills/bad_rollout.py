@@ -154,7 +154,10 @@ CRASHING = BadRollout(
     "crashing model",
     _crashing,
     "EndpointErrorsAlarm",
-    words=("did not pass the ping health check",),  # where it is killed before it was healthy
+    words=(
+        "did not pass the ping health check",  # where it is killed before it was healthy
+        "EndpointLatencyAlarm",  # where who asks it just then waits for its next life, before any is refused
+    ),
     fails=True,
 ).drill()
 STUCK = BadRollout(

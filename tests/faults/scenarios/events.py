@@ -101,7 +101,9 @@ def _two_executions(stage: Stage) -> None:
 _OVERTAKEN = (  # what the errors say of an endpoint that is in another's hands
     "expected InService",
     "Cannot update in-progress endpoint",
+    "Cannot create already existing endpoint",
     "There is no endpoint",
+    "Could not find endpoint",
     "was deleted while",
     "was rolled back",
 )

@@ -94,16 +94,13 @@ def test_jobs_that_ran_have_failed(cloud: Cloud, restart: Callable[[], Cloud]) -
     """SageMaker's own error, for their instance is gone; one that was being stopped has stopped; all are told."""
     cloud.image.program("slow", "sleep 100")
     cloud.image.program("train", "sleep 100")
-    cloud.image.program("stubborn", "trap '' TERM\nwhile true; do sleep 1; done")
+    cloud.image.program("stubborn", "trap '' TERM\ntouch /opt/ml/deaf\nwhile true; do sleep 1; done")
     cloud.processing("runs", "slow")
     cloud.training("trains")
     cloud.processing("stops", "stubborn")
     look = lambda: cloud.sagemaker.describe_training_job(TrainingJobName="trains")  # noqa: E731
     cloud.until(look, lambda job: job["SecondaryStatus"] == "Training")
-    cloud.until(
-        lambda: cloud.sagemaker.describe_processing_job(ProcessingJobName="stops"),
-        lambda job: "ProcessingStartTime" in job,
-    )
+    cloud.until((cloud.state_dir / "sagemaker/processing-jobs/stops/ml/deaf").exists, bool)
     cloud.sagemaker.stop_processing_job(ProcessingJobName="stops")
     again = restart()
     runs = again.sagemaker.describe_processing_job(ProcessingJobName="runs")
