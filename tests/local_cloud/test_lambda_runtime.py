@@ -235,13 +235,13 @@ def test_returning_something_like_an_error_is_no_error(invoke: Invoke) -> None:
 
 def test_timeout_is_worded_as_aws_words_it(invoke: Invoke) -> None:
     """Past its timeout a function is stopped: error, log line, and a new environment for the next invocation."""
-    result = invoke("sleep", {"seconds": 30}, Timeout=1)
-    again = invoke("sleep", {"seconds": 0}, Timeout=1)
+    result = invoke("sleep", {"seconds": 30}, Timeout=3)
+    again = invoke("sleep", {"seconds": 0}, Timeout=3)
 
     assert result["body"]["errorType"] == "Sandbox.Timedout"
-    assert result["body"]["errorMessage"].endswith("Error: Task timed out after 1.00 seconds")
+    assert result["body"]["errorMessage"].endswith("Error: Task timed out after 3.00 seconds")
     assert "sleeping" in result["log"]
-    assert "Task timed out after 1.00 seconds" in result["log"]
+    assert "Task timed out after 3.00 seconds" in result["log"]
     assert result["log"].endswith("\tStatus: timeout")
     assert again["body"] == "awake"
 
@@ -326,7 +326,7 @@ def test_remaining_time_is_the_time_that_remains(invoke: Invoke) -> None:
     """get_remaining_time_in_millis falls from the timeout to nothing, which is when the function is stopped."""
     invoke("remaining", {"seconds": 0}, Timeout=5)
     before, after = invoke("remaining", {"seconds": 0.5}, Timeout=5)["body"]
-    log = invoke("count_down", Timeout=1)["log"]
+    log = invoke("count_down", Timeout=3)["log"]
     counted = [int(line.split()[1]) for line in log.splitlines() if line.startswith("remaining")]
 
     assert 4000 < before <= 5000

@@ -191,9 +191,11 @@ def test_exit_codes(shell):
 
 def test_terminate_gives_time_then_kills(shell):
     """SIGTERM reaches the program; one that ignores it is killed with all its children after the grace."""
-    polite = shell.start("trap 'exit 3' TERM; touch /tmp/up; while :; do sleep 0.05; done", tmpfs=[TMP])
-    stubborn = shell.start("trap '' TERM; sleep 777.5 & while :; do sleep 0.05; done", stop_grace_seconds=0.3)
-    time.sleep(0.3)
+    wait = "echo up; while :; do sleep 0.05; done"
+    polite = shell.start(f"trap 'exit 3' TERM; {wait}", stop_grace_seconds=30)
+    stubborn = shell.start(f"trap '' TERM; sleep 777.5 & {wait}", stop_grace_seconds=0.3)
+    while shell.log.read_text().count("up") < 2:
+        time.sleep(0.01)
     polite.terminate()
     stubborn.terminate()
 

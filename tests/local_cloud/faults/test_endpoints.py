@@ -2,11 +2,12 @@
 
 import contextlib
 import time
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
 
-from local_cloud.faults import Answer, Capacity, Kill, Ping
+from local_cloud.faults import Answer, Capacity, Kill, Ping, strikes
 from local_cloud.sagemaker.serving import UNHEALTHY_PINGS
 from tests.local_cloud.sagemaker.test_endpoints import (
     SERVE,
@@ -89,11 +90,14 @@ def test_a_container_in_service_that_fails_its_health_checks_is_started_again(se
     assert again == "oak"
 
 
-@pytest.mark.parametrize("when", [{"after_seconds": 2}, {"when_log_says": "POST /invocations"}], ids=["later", "log"])
-def test_a_killed_container_is_started_again(serving, when) -> None:  # noqa: F811
+@pytest.mark.parametrize("when", [{"after_seconds": 600}, {"when_log_says": "POST /invocations"}], ids=["later", "log"])
+def test_a_killed_container_is_started_again(serving, when, monkeypatch) -> None:  # noqa: F811
     """The endpoint stays in service; who asks meanwhile gets an error."""
+    now = [0.0]  # stands still until the container is in service
+    monkeypatch.setattr(strikes, "time", SimpleNamespace(monotonic=lambda: now[0]))
     serving.faults.arm([Kill(target="endpoint", name="grove", when=when)])
-    create(serving)
+    assert create(serving)["EndpointStatus"] == "InService"
+    now[0] = 600.0
     serving.until(lambda: (answers(serving), bool(serving.faults))[1], lambda armed: not armed)
     again = serving.until(lambda: answers(serving), bool)
 

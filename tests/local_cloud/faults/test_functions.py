@@ -46,19 +46,21 @@ def invoke(registry: ImageRegistry, plan: FaultPlan, logs: Logs) -> Iterator[Any
 
 
 @pytest.mark.parametrize(
-    ("when", "logged"),
+    ("when", "logged", "warm"),
     [
-        ("start", False),
-        ({"after_seconds": 0.4}, True),
-        ({"when_log_says": "sleeping"}, True),
-        ("end", True),
+        ("start", False, False),
+        ({"after_seconds": 1}, True, True),  # a cold start may take longer
+        ({"when_log_says": "sleeping"}, True, False),
+        ("end", True, False),
     ],
     ids=["start", "later", "log", "end"],
 )
 def test_a_killed_function_fails_as_one_whose_runtime_ended(
-    invoke: Any, plan: FaultPlan, logs: Logs, when: Any, logged: bool
+    invoke: Any, plan: FaultPlan, logs: Logs, when: Any, logged: bool, warm: bool
 ) -> None:
     """At its start it has not run; at its end it has done everything, and nobody hears of it."""
+    if warm:
+        invoke("sleep", {"seconds": 0})
     plan.arm([Kill(target="function", name="function-*-sleep", when=when)])
     killed = invoke("sleep", {"seconds": 0 if when == "end" else 8})
     (lines,) = logs.streams.values()
@@ -67,7 +69,7 @@ def test_a_killed_function_fails_as_one_whose_runtime_ended(
     assert killed["function_error"] == "Unhandled"
     assert killed["body"]["errorType"] == "Runtime.ExitError"
     assert killed["body"]["errorMessage"].endswith(KILLED)
-    assert ("sleeping" in lines) == logged
+    assert lines.count("sleeping") == warm + logged
     assert again["body"] == "awake"
     assert not plan
 
@@ -120,14 +122,15 @@ def test_an_event_is_delivered_twice(seconds: float) -> None:
     queue = AsyncInvocations(run, faults=plan)
     function = {"config": {"FunctionName": "f", "FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:f"}}
     plan.arm([DeliverTwice(name="g"), DeliverTwice(name="f", seconds=seconds)])
+    begun = time.monotonic()
     queue.submit(function, "first")
     queue.submit(function, "second")
     deadline = time.monotonic() + 10
     while len(calls) < 3 and time.monotonic() < deadline:
         time.sleep(0.01)
     queue.close()
-    first = [moment for event, moment in calls if event == "first"]
+    second_delivery = max(moment for event, moment in calls if event == "first")
 
     assert sorted(event for event, _ in calls) == ["first", "first", "second"]
-    assert abs(first[1] - first[0]) >= seconds
+    assert second_delivery - begun >= seconds
     assert [armed["name"] for armed in plan.as_json()["armed"]] == ["g"]

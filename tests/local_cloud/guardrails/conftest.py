@@ -116,6 +116,17 @@ class Hosting:
                 found.append(json.loads(message["Body"]))
         return found
 
+    def told(self, source: str, enough: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+        """What the events of a source say, taken out of the queue, once it is enough: they come a little later."""
+        found: list[dict[str, Any]] = []
+
+        def look() -> bool:
+            found.extend(event["detail"] for event in self.events() if event["source"] == source)
+            return enough(found)
+
+        assert self.eventually(look), found
+        return found
+
     @staticmethod
     def eventually(look: Callable[[], Any], seconds: float = 30.0) -> Any:
         """The first true value of `look`, or its last one when time is up."""

@@ -2,11 +2,22 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.local_cloud.guardrails.conftest import Hosting
+
+
+def _stages(told: list[dict[str, Any]], config: str) -> list[str]:
+    """The stages of updates to a configuration."""
+    updates = [detail["PendingDeploymentSummary"] for detail in told]
+    return [
+        update["ProductionVariants"][0]["VariantStatus"][0]["Status"]
+        for update in updates
+        if update["EndpointConfigName"] == config
+    ]
 
 
 def test_a_good_model_gets_all_traffic(hosting: Hosting) -> None:
@@ -19,11 +30,7 @@ def test_a_good_model_gets_all_traffic(hosting: Hosting) -> None:
     alone = hosting.ask(5)
     hosting.call("clock", {"now": full["next"]})
     end = hosting.settled()
-    stages = [
-        event["detail"]["PendingDeploymentSummary"]["ProductionVariants"][0]["VariantStatus"][0]["Status"]
-        for event in sorted(hosting.events(), key=lambda event: event["time"])
-        if event["source"] == "aws.sagemaker"
-    ]
+    told = hosting.told("aws.sagemaker", lambda found: len(_stages(found, "better")) >= 4)
 
     assert canary["waiting"][0]["endpoint"] == "grove"
     assert canary["waiting"][0]["message"].startswith("Baking for 600 seconds (WaitIntervalInSeconds)")
@@ -32,7 +39,7 @@ def test_a_good_model_gets_all_traffic(hosting: Hosting) -> None:
     assert end["EndpointConfigName"] == "better"
     assert "FailureReason" not in end
     assert hosting.call("waiting")["next"] is None
-    assert sorted(stages) == ["ActivatingTraffic", "ActivatingTraffic", "Baking", "Baking"]
+    assert sorted(_stages(told, "better")) == ["ActivatingTraffic", "ActivatingTraffic", "Baking", "Baking"]
 
 
 @pytest.mark.parametrize(("model", "alarm", "bad"), [("broken", "errors", "500"), ("slow", "slow", "slow")])
@@ -43,16 +50,16 @@ def test_a_bad_model_is_taken_back(hosting: Hosting, model: str, alarm: str, bad
     seen = hosting.ask(30)
     end = hosting.settled()
     served = hosting.ask(5)
-    told = [event for event in hosting.events() if event["source"] == "aws.cloudwatch"]
+    told = hosting.told("aws.cloudwatch", lambda found: any(one["state"]["value"] == "ALARM" for one in found))
 
     assert seen[bad] > 0
     assert (end["EndpointStatus"], end["EndpointConfigName"]) == ("InService", "good")
     assert f"these CloudWatch alarms are in the state ALARM: {alarm}." in end["FailureReason"]
     assert served == {"good": 5}
-    event = next(event for event in told if event["detail"]["state"]["value"] == "ALARM")
-    assert event["detail"]["alarmName"] == alarm
-    assert event["detail"]["previousState"]["value"] == "OK"
-    assert event["detail"]["configuration"]["metrics"][0]["metricStat"]["metric"]["dimensions"] == {
+    detail = next(one for one in told if one["state"]["value"] == "ALARM")
+    assert detail["alarmName"] == alarm
+    assert detail["previousState"]["value"] == "OK"
+    assert detail["configuration"]["metrics"][0]["metricStat"]["metric"]["dimensions"] == {
         "EndpointName": "grove",
         "VariantName": "main",
     }
@@ -142,7 +149,6 @@ def test_an_alarm_set_by_hand_takes_an_update_back(hosting: Hosting) -> None:
     hosting.bakes()
     hosting.client("cloudwatch").set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="a drill")
     end = hosting.settled()
-    reasons = [event["detail"]["state"]["reason"] for event in hosting.events() if event["source"] == "aws.cloudwatch"]
 
     assert end["EndpointConfigName"] == "good"
-    assert "a drill" in reasons
+    assert hosting.told("aws.cloudwatch", lambda found: any(one["state"]["reason"] == "a drill" for one in found))

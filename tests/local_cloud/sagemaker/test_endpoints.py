@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
-from local_cloud.faults import Answer
+from local_cloud.faults import Ping
 from local_cloud.sagemaker import SageMakerEnvironment, container_client
 from local_cloud.sagemaker import serving as model_serving
 
@@ -45,6 +45,10 @@ SERVE = """
                 open("/tmp/hung", "w").close()
             if body == "wait":
                 time.sleep(30)
+            if body == "until":
+                open("/tmp/asked", "w").close()
+                while not os.path.exists("/tmp/answer"):
+                    time.sleep(0.01)
             if body == "drip":
                 self.send_response(200)
                 self.send_header("Content-Length", "100")
@@ -107,9 +111,10 @@ SOON = {"Delay": 0.05, "MaxAttempts": 400}
 def update(cloud, word):
     """Starts an update to a model; a container that is sick or slow has one second to become healthy."""
     config(cloud, f"{word}-config", word)
-    # 60 seconds is the least that the API takes; the check itself is the same
-    record = cloud.service._store.configs[f"{word}-config"]["ProductionVariants"][0]
-    record["ContainerStartupHealthCheckTimeoutInSeconds"] = 1
+    if word in ("sick", "slow"):
+        # 60 seconds is the least that the API takes; the check itself is the same
+        record = cloud.service._store.configs[f"{word}-config"]["ProductionVariants"][0]
+        record["ContainerStartupHealthCheckTimeoutInSeconds"] = 1
     cloud.sagemaker.update_endpoint(EndpointName="grove", EndpointConfigName=f"{word}-config")
 
 
@@ -123,6 +128,21 @@ def create(cloud, word="oak"):
     config(cloud, f"{word}-config", word)
     cloud.sagemaker.create_endpoint(EndpointName="grove", EndpointConfigName=f"{word}-config")
     return settled(cloud)
+
+
+@contextlib.contextmanager
+def unhealthy(cloud):
+    """Meanwhile no container that is started becomes healthy: its endpoint stays Creating or Updating."""
+    cloud.faults.arm([Ping(times=None)])
+    try:
+        yield
+    finally:
+        cloud.faults.clear()
+
+
+def temporary_directory(cloud):
+    """The folder, on the host, that is /tmp of the endpoint's only container."""
+    return next((cloud.state_dir / "sagemaker/endpoints/grove").glob("*/*/tmp"))
 
 
 def test_serves_a_model(serving):
@@ -143,8 +163,9 @@ def test_update_switches_to_the_new_model(serving):
     """After an update the new configuration answers and the old process is gone."""
     create(serving)
     config(serving, "elm-config", "elm")
-    serving.sagemaker.update_endpoint(EndpointName="grove", EndpointConfigName="elm-config")
-    updating = serving.sagemaker.describe_endpoint(EndpointName="grove")
+    with unhealthy(serving):
+        serving.sagemaker.update_endpoint(EndpointName="grove", EndpointConfigName="elm-config")
+        updating = serving.sagemaker.describe_endpoint(EndpointName="grove")
     endpoint = settled(serving)
 
     assert (updating["EndpointStatus"], updating["EndpointConfigName"]) == ("Updating", "oak-config")
@@ -174,16 +195,17 @@ def test_a_failed_update_is_rolled_back(serving, word):
 def test_a_request_under_way_is_answered_by_the_old_container(serving):
     """The old fleet ends when it has answered what it was asked; a caller never notices an update."""
     create(serving)
-    serving.faults.arm([Answer(seconds=3.0)])
+    tmp = temporary_directory(serving)
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(lambda: invoke(serving)["Body"].read())
-        serving.until(lambda: serving.faults.as_json()["armed"], lambda armed: not armed)
+        slow = pool.submit(lambda: invoke(serving, "until")["Body"].read())
+        serving.until((tmp / "asked").exists, bool)
         update(serving, "elm")
         settled(serving)
         after = invoke(serving)["Body"].read()
 
         assert after.startswith(b"elm ")
         assert not slow.done()
+        (tmp / "answer").touch()
         assert slow.result().startswith(b"oak ")
 
 
@@ -329,15 +351,16 @@ def test_delete_ends_the_process_and_frees_the_name(serving):
 def test_an_endpoint_in_progress_is_left_alone(serving):
     """While it is created, an endpoint can be neither updated nor deleted nor created again."""
     config(serving, "oak-config", "oak")
-    serving.sagemaker.create_endpoint(EndpointName="grove", EndpointConfigName="oak-config")
-    for call in (
-        lambda: serving.sagemaker.update_endpoint(EndpointName="grove", EndpointConfigName="oak-config"),
-        lambda: serving.sagemaker.delete_endpoint(EndpointName="grove"),
-    ):
-        with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
-            call()
-    with pytest.raises(ClientError, match="Cannot create already existing endpoint"):
+    with unhealthy(serving):
         serving.sagemaker.create_endpoint(EndpointName="grove", EndpointConfigName="oak-config")
+        for call in (
+            lambda: serving.sagemaker.update_endpoint(EndpointName="grove", EndpointConfigName="oak-config"),
+            lambda: serving.sagemaker.delete_endpoint(EndpointName="grove"),
+        ):
+            with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
+                call()
+        with pytest.raises(ClientError, match="Cannot create already existing endpoint"):
+            serving.sagemaker.create_endpoint(EndpointName="grove", EndpointConfigName="oak-config")
 
     assert settled(serving)["EndpointStatus"] == "InService"
 
@@ -379,6 +402,7 @@ def test_an_answer_has_sixty_seconds(serving, monkeypatch):
         assert "Received server error (0) from primary with message" in str(caught.value)
         assert "Your invocation timed out while waiting for a response from container primary" in str(caught.value)
 
+    monkeypatch.undo()
     assert invoke(serving)["Body"].read().startswith(b"oak ")
 
 
@@ -420,7 +444,7 @@ def test_a_container_that_hangs_is_replaced(serving, monkeypatch):
     create(serving)
     old = serving_process(serving)
     invoke(serving, "hang")
-    tmp = next((serving.state_dir / "sagemaker/endpoints/grove").glob("*/*/tmp"))
+    tmp = temporary_directory(serving)
     serving.until(lambda: serving_process(serving), lambda new: new != old)
     (tmp / "hung").unlink(missing_ok=True)
 
@@ -470,24 +494,30 @@ def test_without_its_configuration_an_endpoint_cannot_be_updated(serving):
 
 def test_waiters_of_the_sdk(serving):
     """boto3's waiters see an endpoint come into service, fail and go."""
-    cloud = serving
+    cloud, deleting = serving, []
     api = cloud.sagemaker
+
+    def look(kind, description):  # is called before anything is stopped
+        if kind == "Endpoint" and description["EndpointStatus"] == "Deleting":
+            deleting.append(api.describe_endpoint(EndpointName="grove")["EndpointStatus"])
+
+    cloud.service.on_state_change(look)
     config(cloud, "oak-config", "oak")
     config(cloud, "crash-config", "crash")
-    api.create_endpoint(EndpointName="grove", EndpointConfigName="oak-config")
-    creating = api.describe_endpoint(EndpointName="grove")
-    with pytest.raises(ClientError, match="Endpoint grove of account 000000000000 not found"):
-        invoke(cloud)
+    with unhealthy(cloud):
+        api.create_endpoint(EndpointName="grove", EndpointConfigName="oak-config")
+        creating = api.describe_endpoint(EndpointName="grove")
+        with pytest.raises(ClientError, match="Endpoint grove of account 000000000000 not found"):
+            invoke(cloud)
     api.get_waiter("endpoint_in_service").wait(EndpointName="grove", WaiterConfig=SOON)
     api.create_endpoint(EndpointName="moor", EndpointConfigName="crash-config")
     with pytest.raises(WaiterError, match="Failed"):
         api.get_waiter("endpoint_in_service").wait(EndpointName="moor", WaiterConfig=SOON)
     api.delete_endpoint(EndpointName="grove")
-    deleting = api.describe_endpoint(EndpointName="grove")
     api.get_waiter("endpoint_deleted").wait(EndpointName="grove", WaiterConfig=SOON)
 
     pending = creating["PendingDeploymentSummary"]
-    assert (creating["EndpointStatus"], deleting["EndpointStatus"]) == ("Creating", "Deleting")
+    assert (creating["EndpointStatus"], deleting) == ("Creating", ["Deleting"])
     assert pending["ProductionVariants"][0]["DeployedImages"][0]["SpecifiedImage"] == IMAGE
     assert pending["ProductionVariants"][0]["DesiredInstanceCount"] == 1
 

@@ -1,6 +1,7 @@
 import io
 import json
 import tarfile
+import threading
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
@@ -143,9 +144,20 @@ def test_waiters_of_the_sdk(cloud):
     assert cloud.trained("wait")["TrainingJobStatus"] == "Stopped"
 
 
-def test_runtime_limit_stops_the_job_and_keeps_its_model(cloud):
+def test_runtime_limit_stops_the_job_and_keeps_its_model(cloud, monkeypatch):
     """After MaxRuntimeInSeconds the program gets SIGTERM and may save a model, which is uploaded."""
-    cloud.image.program("train", "trap 'echo half > /opt/ml/model/half; exit 0' TERM; while :; do sleep 0.05; done")
+    up = cloud.state_dir / "sagemaker/training-jobs/slow/ml/up"
+
+    class Timer(threading.Timer):
+        """Begins when the program is ready for its end."""
+
+        def run(self):
+            cloud.until(up.exists, bool)
+            super().run()
+
+    monkeypatch.setattr(threading, "Timer", Timer)
+    on_end = "trap 'echo half > /opt/ml/model/half; exit 0' TERM"
+    cloud.image.program("train", f"{on_end}; touch /opt/ml/up; while :; do sleep 0.05; done")
     cloud.training("slow", StoppingCondition={"MaxRuntimeInSeconds": 1})
     job = cloud.trained("slow")
 

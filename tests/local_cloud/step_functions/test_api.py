@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,7 @@ def test_history_is_paged_reversed_and_stripped(cloud: Cloud) -> None:
 def test_status_changes_are_events(cloud: Cloud) -> None:
     """Every change of an execution's status is an EventBridge event with AWS's detail."""
     described = cloud.run(PASS, {"a": 1})
-    for _ in range(100):
+    for _ in range(1000):
         if len(cloud.events) == 2:
             break
         time.sleep(0.01)
@@ -209,7 +210,7 @@ def test_the_history_is_logged_as_aws_logs_it(cloud: Cloud, door: FrontDoor) -> 
         "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": GROUP}}],
     }
     described = cloud.run(PASS, {"a": 1}, loggingConfiguration=logging)
-    for _ in range(300):
+    for _ in range(1000):
         lines = [line for found in door.log_lines.values() for line in found]
         if len(lines) == 4:
             break
@@ -352,27 +353,31 @@ def test_machines_and_executions_outlive_the_process(door: FrontDoor, tmp_path: 
 
 def test_a_deleted_machine_ends_its_executions_at_their_next_state(door: FrontDoor, tmp_path: Path) -> None:
     """It is DELETING until then, and nothing starts; then it leaves nothing behind, and its name is free again."""
-    cloud = Cloud(door, tmp_path)
+    cloud, refused_all = Cloud(door, tmp_path), threading.Event()
+    door.functions["f"] = lambda _: refused_all.wait(60)
+    task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": "f"}}
     try:
-        states = {"W": {"Type": "Wait", "Seconds": 1, "Next": "P"}, **PASS["States"]}
-        arn = cloud.create({"StartAt": "W", "States": states})
+        arn = cloud.create({"StartAt": "T", "States": {"T": {**task, "Next": "P"}, **PASS["States"]}})
         started = cloud.start(arn, name="n")
         running = cloud.service.executions.get(started)
+        cloud.wait_for(started, "TaskStarted")
         cloud.call("DeleteStateMachine", stateMachineArn=arn)
         described = cloud.call("DescribeStateMachine", stateMachineArn=arn)["status"]
         status = cloud.call("DescribeExecution", executionArn=started)["status"]
         for refused in (lambda: cloud.start(arn, name="m"), lambda: cloud.create(PASS)):
             with pytest.raises(CallError, match="StateMachineDeleting"):
                 refused()
+        refused_all.set()
         running.ended.wait(10)
         again = cloud.start(cloud.create(PASS), name="n")
 
         assert (described, status) == ("DELETING", "RUNNING")
-        assert [event["type"] for event in running.history][-2:] == ["WaitStateExited", "ExecutionAborted"]
+        assert [event["type"] for event in running.history][-2:] == ["TaskStateExited", "ExecutionAborted"]
         assert cloud.events[1]["detail"]["status"] == running.status == "ABORTED"
         assert cloud.ended(again)["status"] == "SUCCEEDED"
         assert [path.name for path in (tmp_path / "step_functions" / "machine.executions").iterdir()] == ["n.jsonl"]
     finally:
+        refused_all.set()
         cloud.service.close()
 
 

@@ -325,16 +325,17 @@ def test_a_task_that_sends_no_heartbeat_times_out(cloud: Cloud, door: FrontDoor)
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
         "Parameters": {"FunctionName": "f", "Payload": {"token.$": "$$.Task.Token"}},
-        "HeartbeatSeconds": 1,
+        "HeartbeatSeconds": 3,
         "TimeoutSeconds": 600,
         "End": True,
     }
     execution = cloud.start(cloud.create(one(state)))
     cloud.wait_for(execution, "TaskSubmitted")
     token = door.requests("lambda:InvokeFunction")[0]["Payload"]["token"]
-    time.sleep(0.6)
-    cloud.call("SendTaskHeartbeat", taskToken=token)
-    time.sleep(0.6)
+    begun = time.monotonic()
+    while time.monotonic() < begun + 3.5:
+        cloud.call("SendTaskHeartbeat", taskToken=token)
+        time.sleep(0.3)
     prolonged = cloud.call("DescribeExecution", executionArn=execution)["status"]
     described = cloud.ended(execution)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import threading
 from typing import Any
 
 import pytest
@@ -331,7 +331,8 @@ def test_wildcards_do_not_catch_runtime_errors(cloud: Cloud) -> None:
 
 def test_task_failed_does_not_catch_a_timeout(cloud: Cloud, door: FrontDoor) -> None:
     """States.TaskFailed catches any error but States.Timeout, and the late answer leaves no trace in the history."""
-    door.functions["f"] = lambda _: time.sleep(1.3)
+    too_late = threading.Event()
+    door.functions["f"] = lambda _: too_late.wait(60)
     state = call_f(
         TimeoutSeconds=1,
         Catch=[
@@ -339,14 +340,16 @@ def test_task_failed_does_not_catch_a_timeout(cloud: Cloud, door: FrontDoor) -> 
             {"ErrorEquals": ["States.Timeout"], "Next": "Right"},
         ],
     )
-    described = cloud.run(
-        one(
-            state,
-            Wrong={"Type": "Fail"},
-            Right={"Type": "Wait", "Seconds": 1, "Next": "Done"},
-            Done={"Type": "Pass", "Result": "r", "End": True},
-        )
+    machine = one(
+        state,
+        Wrong={"Type": "Fail"},
+        Right={"Type": "Wait", "Seconds": 1, "Next": "Done"},
+        Done={"Type": "Pass", "Result": "r", "End": True},
     )
+    execution = cloud.start(cloud.create(machine))
+    cloud.wait_for(execution, "TaskTimedOut")
+    too_late.set()
+    described = cloud.ended(execution)
 
     assert output(described) == "r"
     types = [event["type"] for event in cloud.history(described["executionArn"])]
