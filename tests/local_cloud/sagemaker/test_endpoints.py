@@ -25,6 +25,7 @@ SERVE = """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer is one packet: the second would wait until the first is acknowledged
         def answer(self, status, text, **headers):
             self.send_response(status)
             self.send_header("Content-Type", "text/plain")
@@ -55,6 +56,7 @@ SERVE = """
                 self.end_headers()
                 for _ in range(100):
                     self.wfile.write(b"x")
+                    self.wfile.flush()
                     time.sleep(0.1)
                 return
             if body == "large":
