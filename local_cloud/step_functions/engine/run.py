@@ -29,10 +29,8 @@ from local_cloud.step_functions.engine.names import iso_milliseconds
 from local_cloud.step_functions.engine.resume import Position, position
 from local_cloud.step_functions.records import Execution, HistoryEvent, Interruption, Outcome
 
-#: How long a run may take to write its last event once it has been told to end, seconds.
+#: How long a run may take to write its last event once its time is over, seconds.
 _LAST_EVENT_SECONDS = 5.0
-
-
 #: How long tasks that were left behind may take to stop their jobs, seconds.
 _JOIN_SECONDS = 5.0
 
@@ -187,7 +185,8 @@ class EngineRun:
             self._go_to_position(program)
         if self._env.is_running():
             program.eval(self._env)
-            self._history.ended.wait(_LAST_EVENT_SECONDS)
+            if isinstance(self._env.program_state(), ProgramTimedOut):  # else its thread has ended, and writes no more
+                self._history.ended.wait(_LAST_EVENT_SECONDS)
 
     def _go_to_position(self, program: Any) -> None:
         """Let the program begin where the execution was; its time limit counts from the execution's start."""

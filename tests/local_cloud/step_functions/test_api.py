@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local_cloud.step_functions.engine import loading
+from local_cloud.step_functions.engine import loading, run
 from tests.local_cloud.step_functions.cloud import CallError, Cloud, output
 from tests.local_cloud.step_functions.front_door import ROLE, FrontDoor
 
@@ -416,3 +417,26 @@ def test_a_machine_that_goes_with_its_stack_stops_its_executions(door: FrontDoor
         assert "ExecutionAborted" not in kept
     finally:
         cloud.service.close()
+
+
+def test_an_execution_that_is_stopped_before_its_first_state_has_ended_at_once(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine enters no state then, and writes no last event that could be waited for."""
+    monkeypatch.setattr(run, "_LAST_EVENT_SECONDS", 600.0)
+    program = type(loading.program(json.dumps(PASS)))
+    evaluate = program.__base__.eval
+
+    def stop_and_evaluate(self: Any, env: Any) -> None:
+        if isinstance(self, program):  # in its thread, which has just begun
+            env.set_stop(stop_date=datetime.now(UTC), error="Enough", cause=None)
+        evaluate(self, env)
+
+    monkeypatch.setattr(program.__base__, "eval", stop_and_evaluate)
+    execution = cloud.ended(cloud.start(cloud.create(PASS)))
+
+    assert (execution["status"], execution["error"]) == ("ABORTED", "Enough")
+    assert [event["type"] for event in cloud.history(execution["executionArn"])] == [
+        "ExecutionStarted",
+        "ExecutionAborted",
+    ]
