@@ -110,7 +110,8 @@ class StorageHandler(Handler):
                 return self.disconnect()
             case "stall" if fault is not None:
                 self.wfile.flush()
-                self.server.closing.wait(fault.seconds)
+                if self.server.closing.wait(fault.seconds):
+                    return self.disconnect()
             case "corrupt" if turn < part.stop:
                 wrong = b"".join(stored.read(turn, turn + 1))
                 self.wfile.write(bytes([wrong[0] ^ 0xFF]))
