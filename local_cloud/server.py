@@ -7,6 +7,7 @@ into the emulator, serve, publish ``cloud.json``. At the end, the other way roun
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -24,6 +25,7 @@ from local_cloud.faults import FaultPlan
 from local_cloud.faults import control as faults_control
 from local_cloud.faults.api import FaultyApi
 from local_cloud.front_door import BadRequestError, FrontDoor, Route
+from local_cloud.ports import ReservedPort
 from local_cloud.state_directory import LOG_FILE, CloudFile, StateDirectory
 
 _logger = logging.getLogger(__name__)
@@ -67,17 +69,20 @@ def _listen(port: int, kept: Path) -> socket.socket:
     URLs of queues and of the stack's outputs hold the port, so a restarted cloud is best found where it was.
     """
     before = kept.read_text().strip() if kept.is_file() else ""
-    wanted = [port] if port else [int(before), 0] if before.isdecimal() else [0]
-    for number in wanted:
-        try:
-            listener = socket.create_server((_HOST, number), backlog=512)
-        except OSError:
-            if number == wanted[-1]:
-                raise
-        else:
-            kept.write_text(str(listener.getsockname()[1]))
-            return listener
-    raise AssertionError("unreachable")
+    listener = _open(port) if port else None
+    if listener is None and before.isdecimal():
+        with contextlib.suppress(OSError):
+            listener = _open(int(before))
+    if listener is None:
+        reserved = ReservedPort()  # one that the kernel gives to nobody while this cloud is down
+        listener = _open(reserved.number)
+        reserved.release()
+    kept.write_text(str(listener.getsockname()[1]))
+    return listener
+
+
+def _open(port: int) -> socket.socket:
+    return socket.create_server((_HOST, port), backlog=512)
 
 
 async def _serve(options: ServerOptions, directory: StateDirectory, listener: socket.socket) -> None:
