@@ -21,10 +21,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from local_cloud.ports import ReservedPort
 from tests.benchmarks.environments import load_generator
 from tests.benchmarks.house_model import HouseModel, make
 from tests.benchmarks.servers import SERVERS, Server, environ
-from tests.fuzz.endpoint import family, free_port, megabytes
+from tests.fuzz.endpoint import family, megabytes
 
 QUICK = ("treering", "classic", "bare")
 LONGEST_START = 180  # seconds
@@ -95,7 +96,8 @@ def ask(server: Server, port: int, body: bytes) -> tuple[list[float], float]:
 
 def measure(server: Server, model: HouseModel, seconds: float) -> dict[str, float]:
     """One round of one server."""
-    port = free_port()
+    reserved = ReservedPort()
+    port = reserved.number
     requests = model.folder / "requests"
     requests.write_bytes(b"".join(struct.pack("=I", len(r)) + r for r in map(server.request, model.singles)))
     begun = time.perf_counter()
@@ -126,6 +128,7 @@ def measure(server: Server, model: HouseModel, seconds: float) -> dict[str, floa
         found["megabytes"] = sum(megabytes(process.pid) for process in processes)
         found["batch_ms"] = statistics.median(ask(server, port, model.batch)[1] for _ in range(7))
         found["largest_ms"] = statistics.median(ask(server, port, model.largest)[1] for _ in range(3))
+    reserved.release()
     return found
 
 

@@ -292,14 +292,12 @@ def test_reserved_concurrency_throttles(client: Client, create: Callable[..., st
     """More invocations at once than reserved are refused with TooManyRequestsException, in AWS's words."""
     name = create("sleep")
     client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
-    with ThreadPoolExecutor(1) as threads:
-        running = threads.submit(invoke, client, name, {"seconds": 2})
-        time.sleep(0.5)
-        with pytest.raises(client("lambda").exceptions.TooManyRequestsException) as refused:
-            invoke(client, name, {"seconds": 0})
-        running.result()
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(invoke, client, name, {"seconds": 3}) for _ in range(2)]
+    (refused,) = [error for each in both if (error := each.exception()) is not None]
 
-    response = refused.value.response
+    assert isinstance(refused, client("lambda").exceptions.TooManyRequestsException)
+    response = refused.response
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 429
     assert response["Error"]["Message"] == "Rate Exceeded."
     assert (response["Reason"], response["Type"]) == ("ReservedFunctionConcurrentInvocationLimitExceeded", "User")

@@ -3,14 +3,14 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.fuzz.connection import HOST, Connection
+from local_cloud.ports import ReservedPort
+from tests.fuzz.connection import Connection
 
 ROOT = Path(__file__).parents[2]
 # SageMaker mounts the model at /opt/ml/model; here another folder stands for /opt/ml.
@@ -36,14 +36,15 @@ class Endpoint:
         return self._log.read_text("utf-8", errors="replace")
 
     def megabytes(self) -> float:
-        """Memory of the program and the processes it started: their proportional set sizes (proc(5), smaps_rollup)."""
-        return megabytes(self.process.pid)
+        """Memory of the program and the processes it started, but for files, which strangers may share with them."""
+        return megabytes(self.process.pid, "Pss_Anon")
 
 
 @contextlib.contextmanager
 def running(ml: Path, log: Path) -> Iterator[Endpoint]:
     """The server on the model in `ml`/model, healthy; ended at the end."""
-    port = free_port()
+    reserved = ReservedPort()
+    port = reserved.number
     environ = {**os.environ, "SAGEMAKER_BIND_TO_PORT": str(port), "PYTHONUNBUFFERED": "1"}
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -61,14 +62,7 @@ def running(ml: Path, log: Path) -> Iterator[Endpoint]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
+        reserved.release()
 
 
 def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -83,9 +77,9 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, log: Path) 
         time.sleep(0.05)
 
 
-def megabytes(pid: int) -> float:
-    """Memory of a process and all that descend from it."""
-    return sum(_proportional_set_size(each) for each in family(pid)) / 1024
+def megabytes(pid: int, field: str = "Pss") -> float:
+    """Memory of a process and all that descend from it: a field of proc(5)'s smaps_rollup, e.g. Pss or Pss_Anon."""
+    return sum(_kilobytes(each, field) for each in family(pid)) / 1024
 
 
 def family(pid: int) -> list[int]:
@@ -97,9 +91,8 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def _proportional_set_size(pid: int) -> int:
-    """kB."""
+def _kilobytes(pid: int, field: str) -> int:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1])
-    raise ValueError(f"no Pss of process {pid}")
+    raise ValueError(f"no {field} of process {pid}")

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from treering_native import Model
 
+from local_cloud.ports import ReservedPort
 from sagemaker_jobs.serve.answers import LARGEST_BODY, answer
 
 ROOT = Path(__file__).parents[3]
@@ -292,9 +293,8 @@ def test_any_bytes_are_a_bad_request(artefact, body, kind):
 @pytest.fixture(scope="module")
 def server(run):
     """The real program's server on a free port, in a process of its own, on the run's model."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    reserved = ReservedPort()
+    port = reserved.number
     code = (
         "from pathlib import Path; import os, sys; from sagemaker_jobs.runner import Job; "
         "from sagemaker_jobs.serve.__main__ import main; main(Job(Path(sys.argv[1])))"
@@ -313,6 +313,7 @@ def server(run):
     finally:
         process.kill()
         process.wait()
+        reserved.release()
 
 
 def request(port, method, path, body=b"", headers=None):

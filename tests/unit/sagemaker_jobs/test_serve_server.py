@@ -218,27 +218,28 @@ def test_no_process_outlives_the_first(own_endpoint):
 def test_inherited_process_that_ends_is_none_of_the_workers(tmp_path):
     """The first process of a container inherits those whose parents ended, such as what somebody started in it."""
     code = """
-import ctypes, os, signal, time
+import ctypes, os, signal, sys
 from sagemaker_jobs.serve import workers
 ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
 if not os.fork():
     if not os.fork():
-        time.sleep(0.3)
-    os._exit(0)  # the first at once, the second a moment later, as a child of ours
+        sys.stdin.read()
+    os._exit(0)  # the first at once, the second when it is told, as a child of ours
 def work():
     signal.sigwait({signal.SIGUSR1})
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 workers.run(work, 2, started=lambda: print("started", flush=True))
 """
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=pipe, stdout=pipe) as process:
         assert process.stdout.readline() == b"started\n"
         first = set(family(process.pid)[1:])
+        process.stdin.close()
         deadline = time.monotonic() + 20
         while len(family(process.pid)) > 3 and time.monotonic() < deadline:
             time.sleep(0.05)
         left = family(process.pid)[1:]
-        for pid in left:
-            os.kill(pid, signal.SIGUSR1)
+        os.kill(left[0], signal.SIGUSR1)  # and the other ends with it
         process.wait(20)
 
     assert len(left) == 2
