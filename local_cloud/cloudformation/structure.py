@@ -227,7 +227,10 @@ def _check_order(resources: Mapping[str, Any]) -> None:
 
 
 def in_circles(needs: Mapping[str, Set[str]]) -> list[str]:
-    """Name what depends on itself, directly or not, or on what does; by name, what it needs of the same mapping."""
+    """List the names that need themselves, directly or through others, and those that need such a name.
+
+    `needs` says of each name what it needs; what is no name of the mapping itself is in nobody's way.
+    """
     waiting = dict(needs)
     while free := [name for name, needed in waiting.items() if not needed & waiting.keys()]:
         for name in free:

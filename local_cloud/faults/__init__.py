@@ -60,8 +60,9 @@ so that in an update only the new model is slow, or only the challenger of a tes
 
 ``when`` is "start" (the program runs), "end" (it has ended by itself; its outputs are not uploaded, its answer is not
 given yet; not for an endpoint), {"after_seconds": 1.5} or {"when_log_says": "text"}, of what the program itself writes.
-It counts as struck when it really does: a fault that waits for a text that never comes stays armed. A fault is for the
-jobs, containers and invocations that begin after it was armed.
+It counts as struck when it really does: a fault that waits for a text that never comes stays armed. A program that ends
+by itself just when it was due to be killed counts as killed, so that no chance decides. A fault is for the jobs,
+containers and invocations that begin after it was armed.
 
 What calls of AWS can be hit: every one that passes the port, whoever makes it (the functions, the jobs, the tasks of
 the state machine, the downloads, uploads and logs of jobs). Not those that services of AWS make among themselves

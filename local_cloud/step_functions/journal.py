@@ -34,9 +34,8 @@ class Journal:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._lock = (
-            threading.Lock()
-        )  # what is written of an execution is written before its folder goes, or not at all
+        # What is written of an execution is written before its folder goes, or not at all.
+        self._lock = threading.Lock()
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
