@@ -12,15 +12,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from local_cloud import (
-    async_invocations,
-    bucket_rules,
-    emulator,
-    event_rules,
-    metric_rules,
-    object_writes,
-    queue_rules,
-)
+from local_cloud import async_invocations, emulator, object_writes
 from local_cloud.alarms import Alarms
 from local_cloud.async_invocations import AsyncInvocations, Waits
 from local_cloud.clock import Clock
@@ -34,6 +26,7 @@ from local_cloud.iam.install import install as install_iam
 from local_cloud.metrics import Measurements, age
 from local_cloud.once import IMPORTING, Once
 from local_cloud.persistence import Persistence
+from local_cloud.refused_values import alarms, buckets, queues, rules
 from local_cloud.schedules import Scheduler
 from local_cloud.seams import CLOUDFORMATION, SeamsBrokenError, check_seams
 from local_cloud.services import Place, Services, late_handler
@@ -84,8 +77,8 @@ class Assembly:
         _refuse_others(handlers, self._app.SERVICE_REGISTRY)
         handlers["cloudformation"] = late_handler(self._cloudformation, lambda handler: handler)
         async_invocations.install(self._invocations)
-        for rules in (bucket_rules, event_rules, metric_rules, queue_rules):
-            rules.install()
+        for values in (buckets, rules, alarms, queues):
+            values.install()
         self._targets.install()
         self._alarms.install(self.waits.look)
 

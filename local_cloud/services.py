@@ -30,7 +30,7 @@ from local_cloud.job_changes import JobChanges
 from local_cloud.messages import scope_of
 from local_cloud.metrics import Measurements, Metric, publish_execution_metric
 from local_cloud.once import IMPORTING, Once
-from local_cloud.topics import guard_topics
+from local_cloud.refused_values.topics import guard_topics
 from local_cloud.waits import ClockWaits
 
 if TYPE_CHECKING:

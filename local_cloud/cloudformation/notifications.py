@@ -11,11 +11,11 @@ from ministack.core.responses import get_account_id
 from ministack.services import lambda_svc, sns
 
 from local_cloud.cloudformation.handlers import Handlers, Properties, followed_by, with_checks
-from local_cloud.event_rules import check_rule, check_targets
 from local_cloud.event_targets import SUPPORTED_SERVICES
-from local_cloud.metric_rules import alarm_problem
-from local_cloud.queue_rules import name_problem
-from local_cloud.topics import subscription_problem, topic_problem
+from local_cloud.refused_values.alarms import alarm_problem
+from local_cloud.refused_values.queues import name_problem
+from local_cloud.refused_values.rules import check_rule, check_targets
+from local_cloud.refused_values.topics import subscription_problem, topic_problem
 
 _MOST_TARGETS = 5  # EventBridge quotas, "Targets per rule"
 

@@ -10,9 +10,10 @@ from urllib.parse import urlencode
 import pytest
 from ministack.services import cloudwatch, eventbridge, s3
 
-from local_cloud import bucket_rules, event_rules, metric_rules
 from local_cloud.cloudformation import buckets, notifications
-from local_cloud.topics import guard_topics
+from local_cloud.refused_values import alarms, rules
+from local_cloud.refused_values import buckets as bucket_values
+from local_cloud.refused_values.topics import guard_topics
 
 TOPIC = "arn:aws:sns:us-east-1:000000000000:topic"
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:queue"
@@ -40,8 +41,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ):
         for name in names:
             monkeypatch.setattr(module, name, getattr(module, name))
-    for rules in (bucket_rules, event_rules, metric_rules):
-        rules.install()
+    for values in (bucket_values, rules, alarms):
+        values.install()
     yield
     eventbridge._rules.clear()
     eventbridge._targets.clear()
